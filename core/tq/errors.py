@@ -61,6 +61,10 @@ class BrokerUnavailable(BrokerError):
     """The broker could not be reached within the deadline."""
 
 
+class LeaseLost(BrokerError):
+    """This consumer was declared dead and what it held was given to others; it must not go on."""
+
+
 class PublishError(BrokerError):
     """The broker did not accept a message."""
 

@@ -1,0 +1,213 @@
+"""The contract of a broker: it holds messages, and lends them to consumers that are alive.
+
+The rules, which the conformance suite checks (`tq.testing.BrokerConformance`):
+
+1. A message is at every moment in exactly one place: waiting, delayed, lent to a live consumer, dead, or
+   settled. Each move is one atomic operation of the store.
+2. A lease belongs to the consumer, not to the message. While a consumer's heartbeats come, nothing that it
+   holds is handed out again, for hours. When they stop for `lease` seconds, all that it held goes back.
+3. A consumer whose lease was taken over is fenced for ever: its settlements return False and change nothing,
+   its `receive` raises `LeaseLost`. Ids of consumers are never used twice.
+4. Times (delays, leases) are measured by the store's clock.
+5. Everything is in batches, and errors are per item: one bad message does not spoil its neighbours.
+6. Every error that leaves a broker is a `tq.BrokerError`, with the password of the URL masked.
+   `BrokerUnavailable` means: try again later.
+7. What the class declares in `capabilities` it does; what it does not declare the core supplies or refuses.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from tq.options import parse_options
+from tq.records import Action
+
+if TYPE_CHECKING:
+    from tq.records import DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Settlement
+
+
+class Cap(enum.Flag):
+    """What a broker can do by itself."""
+
+    NONE = 0
+    DELAY = enum.auto()
+    """Keeps a message with `Envelope.delay` until it is due, out of any worker's memory."""
+    PRIORITY = enum.auto()
+    """Hands out 9 before 0 among what waits in one queue; without a priority counts as 0."""
+    LEASE = enum.auto()
+    """`heartbeat`, `held` and `release` work from any process that knows the consumer's id, and receipts are
+    integers from 0 up."""
+    ATTEMPTS = enum.auto()
+    """`Delivery.attempt` counts the holders that died."""
+    ATOMIC_PUBLISH = enum.auto()
+    """`Settlement.publish` and the settlement are one atomic step."""
+    DEAD_LETTERS = enum.auto()
+    """`dead_letters`, `requeue_dead`, `drop_dead`."""
+    STATS = enum.auto()
+    """`stats`."""
+    PURGE = enum.auto()
+    """`purge`."""
+    UNIQUE = enum.auto()
+    """`Envelope.unique`: a second publish of one task id within a day is a no-op."""
+    DURABLE = enum.auto()
+    """What was accepted survives a restart of the process that holds it (as far as the server is set to)."""
+    SHARED = enum.auto()
+    """Several processes may use one URL."""
+
+
+class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For a driver without options of its own."""
+
+
+class Consumer(ABC):
+    """One reader of one or more queues; it belongs to one thread at a time.
+
+    Made by `Broker.consumer`. `id` is unique for ever.
+    """
+
+    id: str
+
+    @abstractmethod
+    def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        """Return up to `limit` deliveries, most urgent first, oldest first; wait up to `wait` seconds for
+        the first one, and for no second one.
+
+        Bytes that are no message come as a delivery of `Undecodable`. Returns early and empty after
+        `interrupt`. Raises `LeaseLost` where this consumer was declared dead, `BrokerUnavailable` where the
+        connection is gone; what was lent stays lent to this consumer across reconnects.
+        """
+
+    @abstractmethod
+    def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
+        """Settle deliveries of this consumer, in any order. False: the lease was lost, nothing was done.
+
+        After `BrokerUnavailable` the caller may pass the same batch again: settlements that took effect
+        before the connection broke return True again and have no second effect.
+        """
+
+    def turn(
+        self, batch: Sequence[Settlement], limit: int, wait: float
+    ) -> tuple[Sequence[bool], Sequence[Delivery]]:
+        """`settle` and then `receive`; override where the store does both in one round trip."""
+        settled = self.settle(batch) if batch else ()
+        return settled, self.receive(limit, wait) if limit else ()
+
+    def keep(self) -> None:
+        """Extend timers of messages or connections. Called from another thread of the same process about
+        every third of the lease, for brokers without `Cap.LEASE`."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Make a waiting `receive` return soon. Called from any thread and from signal handlers; must not
+        block or take locks."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Hand back at once, uncharged, all that is still held, and end the consumer's life. Never raises
+        because the server is gone."""
+
+
+class Broker(ABC):
+    """A connection to a message store. Thread-safe; cheap to make; connects on first use.
+
+    `url` is the full URL including the password; `options` come from `broker_transport_options` and the
+    URL's query and are read into `options_type`, so that a misspelt option is an error with a suggestion.
+    """
+
+    api_version: ClassVar[int] = 1
+    capabilities: ClassVar[Cap] = Cap.NONE
+    max_body: ClassVar[int | None] = None
+    """Largest message in bytes, None where the store sets no limit that matters."""
+    max_delay: ClassVar[float | None] = None
+    """Longest native delay in seconds; the core splits longer ones."""
+    options_type: ClassVar[type[msgspec.Struct]] = NoOptions
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        self.url = url
+        self.options: Any = parse_options(self.options_type, url, options or {})
+
+    @abstractmethod
+    def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
+        """Put messages into their queues; returns one entry per envelope, None for accepted.
+
+        Never takes longer than about `timeout` seconds, connecting included. Raises `BrokerUnavailable`
+        where the whole batch is in doubt or refused.
+        """
+
+    @abstractmethod
+    def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> Consumer:
+        """Register a consumer that reads `queues`, in the order given where no priority decides.
+
+        The lease runs from now on; without heartbeats it ends after `lease` seconds. Raises
+        `BrokerUnavailable`.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close connections. Idempotent; never raises because the server is gone."""
+
+    def after_fork(self) -> None:
+        """Forget connections inherited from the parent process, without touching the parent's sockets."""
+
+    def maintain(self, queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Delivery]:
+        """Do what time asks for: promote due messages, take back what dead consumers held (as `release`
+        does, with the `running` of their last heartbeat). Called by every worker about each second; many at
+        once must be harmless. Returns what it moved to the dead letters."""
+        return ()
+
+    # -- by capability -------------------------------------------------------------------------------------
+
+    def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
+        """`Cap.LEASE`: keep these consumers alive for `lease` more seconds. False: it is dead already."""
+        raise NotImplementedError
+
+    def held(self, consumer_id: str, receipts: Sequence[int]) -> Sequence[Delivery]:
+        """`Cap.LEASE`: those of these deliveries that the consumer still holds."""
+        raise NotImplementedError
+
+    def release(
+        self,
+        consumer_id: str,
+        *,
+        running: Sequence[int] = (),
+        action: Action = Action.REQUEUE,
+        reason: str = "",
+        max_attempts: int = 3,
+    ) -> Sequence[Delivery]:
+        """`Cap.LEASE`: this consumer is known to be dead; give back at once what it held.
+
+        What it held and did not run goes back to the head of its queue, uncharged. For the deliveries in
+        `running` (receipts) `action` decides: REQUEUE charges an attempt, and with `max_attempts` used up
+        moves them to the dead letters with `reason`; ACK removes them, DEAD moves them to the dead letters
+        at once. Returns those that went to the dead letters.
+        """
+        raise NotImplementedError
+
+    def stats(self, queue: str) -> QueueStats:
+        """`Cap.STATS`: what lies in a queue; an unknown queue is an empty one."""
+        raise NotImplementedError
+
+    def purge(self, queue: str) -> int:
+        """`Cap.PURGE`: remove what waits, delayed included; not what is lent. Returns how many."""
+        raise NotImplementedError
+
+    def dead_letters(self, queue: str, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """`Cap.DEAD_LETTERS`: the newest dead letters of a queue, newest first."""
+        raise NotImplementedError
+
+    def requeue_dead(self, queue: str, ids: Sequence[str]) -> int:
+        """`Cap.DEAD_LETTERS`: put these back into their queue with no attempts charged; how many were there."""
+        raise NotImplementedError
+
+    def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
+        """`Cap.DEAD_LETTERS`: remove these for good; how many were there."""
+        raise NotImplementedError
+
+    def joins(self, backend: object) -> bool:
+        """Whether `Settlement.result` is stored by `settle` itself into that result backend, in one step."""
+        return False

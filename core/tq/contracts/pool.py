@@ -1,0 +1,175 @@
+"""The contract of a pool: a concurrency model.
+
+The worker hands the pool a `PoolSetup`, from which it makes engines. An engine receives from the broker,
+runs task bodies and settles them; the core writes it once for all pools. What a pool decides is how many
+engines run, in which processes and threads, and what carries one body:
+
+- solo: one engine, in the main thread, one body at a time.
+- prefork: one engine in each child, which receives for itself; the parent only supervises.
+- threads, gevent, eventlet: one engine with N slots; `spawn` starts one body on a thread or greenlet.
+- asyncio: one engine with N slots; `spawn` puts coroutine bodies on a loop and plain ones in threads.
+
+Signals belong to the worker, which calls `stop`; a pool installs no handlers in the process that it is
+started in. A child process of a pool is the pool's own.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, Protocol
+
+
+class PoolCap(enum.Flag):
+    """What a pool can do; the worker refuses at start an option that would silently not work."""
+
+    NONE = 0
+    CONCURRENCY = enum.auto()
+    """Runs more than one body at a time."""
+    SOFT_LIMIT = enum.auto()
+    """`soft_time_limit` raises `SoftTimeLimitExceeded` inside the body."""
+    HARD_LIMIT = enum.auto()
+    """`time_limit` ends the body by force."""
+    TERMINATE = enum.auto()
+    """`terminate`: end a running body by force."""
+    RESIZE = enum.auto()
+    """`resize`: change the number of slots while running."""
+    RECYCLE = enum.auto()
+    """`max_tasks_per_child` and `max_memory_per_child`."""
+    ISOLATED = enum.auto()
+    """A body that kills its process does not kill the worker."""
+    COROUTINES = enum.auto()
+    """`async def` bodies share one loop."""
+
+
+class StopMode(enum.IntEnum):
+    """How to stop; the larger the harder, and a stop never becomes softer again."""
+
+    WARM = 1
+    """Receive no more, finish what runs, give back the rest."""
+    COLD = 2
+    """Give everything back at once, what runs as well; its outcome will be refused."""
+
+
+class Seat(Protocol):
+    """A place where one body runs at a time: written by the engine, read by whoever supervises it.
+
+    Times are `time.monotonic()` seconds, comparable between processes of one machine; 0 means none.
+    A receipt of -1 means that nothing runs. Writing must cost well under a microsecond.
+    """
+
+    consumer_id: str
+    """The consumer that holds what runs here; empty before the engine has one."""
+    receipt: int
+    soft_deadline: float
+    hard_deadline: float
+    started: float
+    finished: int
+    """Bodies that ended here since the start."""
+
+    def begin(self, receipt: int, started: float, soft_deadline: float, hard_deadline: float) -> None:
+        """A body starts."""
+
+    def end(self) -> None:
+        """It ended, one way or another."""
+
+
+class Job(Protocol):
+    """One body to run, for pools with slots. `run` never raises; it reports to the engine itself."""
+
+    is_coroutine: bool
+    soft_time_limit: float | None
+
+    def run(self) -> None:
+        """Run the body to its end on the calling thread or greenlet."""
+
+    def arun(self) -> Awaitable[None]:
+        """The same on the running event loop."""
+
+
+Spawn = Callable[[Job, Seat], None]
+"""Start a job soon, and return at once. Called on the engine's thread, never for more jobs than seats."""
+
+
+class Engine(Protocol):
+    """Receives, runs, settles; made by `PoolSetup`."""
+
+    def run(self) -> None:
+        """Work until stopped; returns when all is settled or given back. Raises only for a bug or a broken
+        configuration: a lost broker is waited for."""
+
+    def stop(self, mode: StopMode) -> None:
+        """Ask `run` to return. Any thread, signal handlers too; must not block."""
+
+
+class PoolSetup(Protocol):
+    """What the worker gives to its pool."""
+
+    concurrency: int
+    max_tasks_per_child: int | None
+    max_memory_per_child: int | None
+    """KiB of resident memory."""
+    hostname: str
+
+    def inline_engine(self, seat: Seat) -> Engine:
+        """An engine that runs each body on the thread that calls `run`. In a main thread it raises soft
+        time limits by itself (SIGALRM)."""
+
+    def slots_engine(self, seats: Sequence[Seat], spawn: Spawn) -> Engine:
+        """An engine that runs up to `len(seats)` bodies at once through `spawn`."""
+
+    def local_seat(self) -> Seat:
+        """A seat for engines in this process."""
+
+    def in_child(self, index: int) -> None:
+        """Call first in a forked child: forgets the parent's connections, and tells the hooks."""
+
+    def child_died(self, seat: Seat, cause: str) -> None:
+        """The process behind `seat` is gone: what it held goes back at once, what it ran is charged."""
+
+    def time_is_up(self, seat: Seat) -> None:
+        """The body on `seat` ran past its hard deadline and was killed, with its process, by the pool:
+        its failure is stored, and the rest goes back."""
+
+    def child_ended(self, seat: Seat) -> None:
+        """The process behind `seat` ended as it should, and gave back what it had."""
+
+
+class Pool(ABC):
+    """One concurrency model; see the module's text."""
+
+    api_version: ClassVar[int] = 1
+    capabilities: ClassVar[PoolCap] = PoolCap.NONE
+
+    def __init__(self, setup: PoolSetup) -> None:
+        self.setup = setup
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Called by the CLI before the application is imported; the place for monkey-patching."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Run the engines; returns after `stop`, when everything is settled or given back. Called on the
+        main thread."""
+
+    @abstractmethod
+    def stop(self, mode: StopMode) -> None:
+        """Ask `run` to return. Called from signal handlers and other threads; must not block."""
+
+    @abstractmethod
+    def seats(self) -> Sequence[Seat]:
+        """The seats of engines that live now. Called from the heartbeat thread."""
+
+    def pids(self) -> Sequence[int]:
+        """Process ids of children; empty where bodies run in the worker itself."""
+        return ()
+
+    def resize(self, slots: int) -> None:
+        """`PoolCap.RESIZE`: run this many slots from now on; what runs may finish."""
+        raise NotImplementedError
+
+    def terminate(self, seat: Seat, signal: int) -> bool:
+        """`PoolCap.TERMINATE`: end what runs on `seat` by that signal; False if nothing does."""
+        raise NotImplementedError

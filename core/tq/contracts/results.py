@@ -1,0 +1,96 @@
+"""The contract of a result backend: it keeps the last state of a task until it expires.
+
+The rules (`tq.testing.ResultBackendConformance` checks them):
+
+1. SUCCESS is final: a later `store` of any other state for that id changes nothing.
+2. `get` of an unknown id leaves it out of the answer; nothing is invented.
+3. `wait` returns as soon as one of the ids is ready, without polling where the store can push.
+4. Documents have Celery's shape (`TaskMeta`), so that Celery's `AsyncResult` reads them and the other way.
+5. Every error that leaves a backend is a `tq.BackendError`, with the password of the URL masked.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from tq.contracts.broker import NoOptions
+from tq.options import parse_options
+
+if TYPE_CHECKING:
+    from tq.contracts.serializer import Serializer
+    from tq.records import TaskMeta
+
+
+class BackendCap(enum.Flag):
+    """What a result backend can do by itself."""
+
+    NONE = 0
+    PUSH = enum.auto()
+    """`wait` is woken by the store instead of polling."""
+    EXPIRES = enum.auto()
+    """Results go away by themselves after their time to live; otherwise `cleanup` removes them."""
+    DURABLE = enum.auto()
+    """What was stored survives a restart (as far as the server is set to)."""
+    SHARED = enum.auto()
+    """Several processes may use one URL."""
+
+
+class ResultBackend(ABC):
+    """A connection to a result store. Thread-safe; cheap to make; connects on first use.
+
+    `serializer` writes results (`result_serializer`); `expires` is their time to live in seconds, None for
+    ever (`result_expires`).
+    """
+
+    api_version: ClassVar[int] = 1
+    capabilities: ClassVar[BackendCap] = BackendCap.NONE
+    options_type: ClassVar[type[msgspec.Struct]] = NoOptions
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        serializer: Serializer,
+        expires: float | None = 86400.0,
+    ) -> None:
+        self.url = url
+        self.serializer = serializer
+        self.expires = expires
+        self.options: Any = parse_options(self.options_type, url, options or {})
+
+    @abstractmethod
+    def store(self, batch: Sequence[TaskMeta]) -> None:
+        """Keep the state of these tasks, and wake who waits for them.
+
+        Raises `BackendUnavailable` where it is not sure that all were stored; storing again is harmless.
+        """
+
+    @abstractmethod
+    def get(self, task_ids: Sequence[str]) -> Mapping[str, TaskMeta]:
+        """The documents of those tasks that are known."""
+
+    @abstractmethod
+    def wait(self, task_ids: Sequence[str], timeout: float) -> Mapping[str, TaskMeta]:
+        """Wait up to `timeout` seconds until at least one of the tasks is ready (SUCCESS, FAILURE, REVOKED);
+        return all that are ready, or nothing when the time is over."""
+
+    @abstractmethod
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Remove what is known of these tasks."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close connections. Idempotent; never raises because the server is gone."""
+
+    def after_fork(self) -> None:
+        """Forget connections inherited from the parent process, without touching the parent's sockets."""
+
+    def cleanup(self) -> int:
+        """Remove expired documents where the store does not (`BackendCap.EXPIRES`); returns how many."""
+        return 0

@@ -1,0 +1,50 @@
+"""Options of drivers: read from a URL's query and a mapping into the driver's own typed record."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from tq.errors import ImproperlyConfigured
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def mask_url(url: str) -> str:
+    """The URL with its password as `**`, for logs and errors."""
+    head, scheme_sep, rest = url.partition("://")
+    if not scheme_sep:
+        return url
+    # A password may hold any character but "@" must end the user part: the last one before the path does.
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    if not at:
+        return url
+    name, colon, _ = user.partition(":")
+    return f"{head}://{name}{':**' if colon else ''}@{host}{slash}{path}"
+
+
+def parse_options(options_type: type[T], url: str, options: Mapping[str, Any]) -> T:
+    """Read `options` and the query of `url` into `options_type`; the query wins.
+
+    Raises `ImproperlyConfigured` naming the option, with a suggestion for a misspelt one.
+    """
+    fields = {f.encode_name for f in msgspec.structs.fields(options_type)}
+    values = {**options, **dict(parse_qsl(urlsplit(url).query))}
+    for name in values:
+        if name not in fields:
+            raise ImproperlyConfigured(_unknown(name, sorted(fields), url))
+    try:
+        return msgspec.convert(values, options_type, strict=False)
+    except msgspec.ValidationError as exc:
+        raise ImproperlyConfigured(f"bad option for {mask_url(url)}: {exc}") from exc
+
+
+def _unknown(name: str, fields: list[str], url: str) -> str:
+    close = difflib.get_close_matches(name, fields, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(fields) or 'none'}"
+    return f"unknown option {name!r} for {mask_url(url)}: {hint}"

@@ -1,0 +1,148 @@
+"""The records that travel between the layers: small, typed, immutable, without behaviour.
+
+Every record is a `msgspec.Struct`: building one costs about 0.1 µs, and a record can be written to JSON
+as it stands. Times are unix seconds, durations seconds, sizes bytes, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A task message as Celery's protocol 2 sees it: headers, properties and an opaque body.
+
+    `headers` holds routing and life-cycle facts that are readable without decoding the body, `properties`
+    are AMQP's (`correlation_id`, `reply_to`, `priority`, ...). Messages of protocol 1 have no `task` header.
+    Source: Celery 5.7 message protocol.
+    """
+
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+    body: bytes
+    content_type: str = "application/json"
+    content_encoding: str = "utf-8"
+
+
+class Undecodable(msgspec.Struct, frozen=True):
+    """What a broker hands out for bytes that are no message: the bytes, and why they could not be read."""
+
+    raw: bytes
+    reason: str
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One message on its way out.
+
+    `priority` is 0 to 9 with 9 the most urgent, or None where nobody asked. `delay` counts from the moment
+    the store accepts the message, by the store's clock. `exchange` and `routing_key` matter only to brokers
+    that route; everybody else puts the message into `queue`. With `unique` a second publish of the same
+    `headers["id"]` is a no-op on brokers with `Cap.UNIQUE`.
+    """
+
+    message: Message
+    queue: str
+    priority: int | None = None
+    delay: float = 0.0
+    exchange: str = ""
+    routing_key: str = ""
+    unique: bool = False
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One message that a consumer holds under its lease.
+
+    `receipt` means something to the broker alone. `attempt` is 1 for the first run and grows by one each
+    time a holder died while running the message; 0 where the broker cannot count. `size` is the number of
+    bytes the message took in the store.
+    """
+
+    message: Message | Undecodable
+    queue: str
+    receipt: int | str
+    attempt: int = 1
+    size: int = 0
+
+
+class Action(enum.Enum):
+    """What becomes of a delivery."""
+
+    ACK = "ack"
+    """Done: remove it."""
+    REQUEUE = "requeue"
+    """Not done: hand it out again, at the head of its queue, or after `delay`. Not charged as an attempt."""
+    DEAD = "dead"
+    """Cannot be done: move it to the dead letters with `reason`."""
+
+
+class TaskMeta(msgspec.Struct, frozen=True, omit_defaults=False):
+    """State and result of one task, in the shape of Celery's result document.
+
+    `result` holds what the result serializer can write; for failures Celery's
+    `{"exc_type", "exc_message", "exc_module"}`. Fields from `name` on are stored with `result_extended` only.
+    Source: Celery 5.7 `Backend._get_result_meta`.
+    """
+
+    task_id: str
+    status: str
+    result: Any = None
+    traceback: str | None = None
+    children: list[Any] | None = None
+    date_done: str | None = None
+    group_id: str | None = None
+    parent_id: str | None = None
+    name: str | None = None
+    args: Any = None
+    kwargs: Any = None
+    worker: str | None = None
+    retries: int | None = None
+    queue: str | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What to do with one delivery, and all that has to happen with it.
+
+    The broker keeps this order, in one atomic step where the store can: `result` (only if the broker said
+    that it stores results with the settlement), `publish`, then `action`. A settlement whose lease was lost
+    has no effect at all where the store can tell in time.
+    """
+
+    delivery: Delivery
+    action: Action = Action.ACK
+    delay: float = 0.0
+    reason: str = ""
+    publish: tuple[Envelope, ...] = ()
+    result: TaskMeta | None = None
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """Sign of life of one consumer. `running` are the receipts it was computing at that moment."""
+
+    consumer_id: str
+    running: tuple[int, ...] = ()
+
+
+class QueueStats(msgspec.Struct, frozen=True):
+    """What lies in one queue. None: the broker cannot say."""
+
+    name: str
+    ready: int
+    delayed: int | None = None
+    in_flight: int | None = None
+    dead: int | None = None
+    oldest_age: float | None = None
+    consumers: int | None = None
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One message that could not be done, and why. `id` names it for `requeue_dead` and `drop_dead`."""
+
+    id: str
+    queue: str
+    reason: str
+    died_at: float
+    message: Message | Undecodable
+    attempt: int = 0

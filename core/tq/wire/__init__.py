@@ -1,0 +1,1 @@
+"""Bytes and records: Celery's and kombu's formats, without any I/O."""

@@ -1,0 +1,122 @@
+"""The JSON envelope of kombu's virtual transports: how a message lies in Redis, SQL, SQS and the like.
+
+    {"body": base64, "content-encoding", "content-type", "headers": {}, "properties": {..., "delivery_info":
+    {"exchange", "routing_key"}, "priority", "body_encoding": "base64", "delivery_tag"}}
+
+Source: kombu 5.7, `kombu.transport.virtual.base.Channel.basic_publish` and `prepare_message`.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from typing import Any
+
+import msgspec
+
+from tq.errors import EncodeError
+from tq.records import Envelope, Message, Undecodable
+from tq.wire.ids import new_id
+
+PARKED = "tq_parked"
+"""A property that says: the broker keeps this message until its `eta`, so a reader must not wait again."""
+
+
+class _Out(
+    msgspec.Struct,
+    frozen=True,
+    rename={"content_encoding": "content-encoding", "content_type": "content-type"},
+):
+    body: bytes
+    content_encoding: str
+    content_type: str
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+
+
+class _In(
+    msgspec.Struct,
+    frozen=True,
+    rename={"content_encoding": "content-encoding", "content_type": "content-type"},
+):
+    body: str | None = None
+    content_encoding: str | None = None
+    content_type: str | None = None
+    headers: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_In).decode
+
+
+def pack(envelope: Envelope, *, parked: bool | None = None) -> bytes:
+    """Write the JSON envelope. `parked` says whether the broker itself keeps the delay (default: it does).
+
+    Raises `EncodeError` where a header or property has no JSON form.
+    """
+    message = envelope.message
+    properties = {
+        **message.properties,
+        "delivery_info": {
+            "exchange": envelope.exchange,
+            "routing_key": envelope.routing_key or envelope.queue,
+        },
+        "priority": envelope.priority or 0,
+        "body_encoding": "base64",
+        "delivery_tag": new_id(),
+    }
+    if envelope.delay > 0 if parked is None else parked:
+        properties[PARKED] = True
+    try:
+        return _encode(
+            _Out(
+                message.body,
+                message.content_encoding,
+                message.content_type,
+                message.headers,
+                properties,
+            )
+        )
+    except (TypeError, ValueError, UnicodeError, RecursionError) as exc:
+        raise EncodeError(
+            f"a header of task {message.headers.get('task')!r} has no JSON form: {exc}"
+        ) from exc
+
+
+def unpack(raw: bytes) -> Message | Undecodable:
+    """Read a JSON envelope; never raises, for a queue may hold anything."""
+    try:
+        return _message(_decode(raw))
+    except (msgspec.DecodeError, RecursionError):
+        return _unpack_lenient(raw)
+    except (ValueError, UnicodeError) as exc:
+        return Undecodable(raw, f"not a message envelope: {exc}")
+
+
+def _unpack_lenient(raw: bytes) -> Message | Undecodable:
+    """The standard library also reads NaN and lone surrogates, which Python producers can write."""
+    try:
+        return _message(msgspec.convert(json.loads(raw), _In))
+    except (ValueError, RecursionError) as exc:
+        return Undecodable(raw, f"not a message envelope: {exc}")
+
+
+def _message(read: _In) -> Message:
+    if read.body is None or (read.headers is None and read.properties is None):
+        raise ValueError("it has no body, or neither headers nor properties")
+    properties = read.properties or {}
+    encoding = properties.get("body_encoding")
+    if encoding == "base64":
+        body = binascii.a2b_base64(read.body, strict_mode=True)
+    elif encoding is None:
+        body = read.body.encode("utf-8", "surrogatepass")
+    else:
+        raise ValueError(f"unknown body_encoding {encoding!r}")
+    return Message(
+        read.headers or {},
+        properties,
+        body,
+        read.content_type or "application/json",
+        read.content_encoding or "utf-8",
+    )
