@@ -1,0 +1,1 @@
+"""Result backends that come with the core. Everything else is a plugin."""

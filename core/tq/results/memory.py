@@ -1,0 +1,130 @@
+"""The memory result backend: for tests, with the same documents and bytes as on a server.
+
+`memory://NAME` (or `cache+memory://NAME`) names a store of this process; every `MemoryBackend` of one name
+shares it. A store lives until `MemoryBackend.reset()`. A forked child starts with empty stores.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from tq.contracts.results import BackendCap, ResultBackend
+from tq.errors import BackendError, SerializationError
+from tq.records import TaskMeta
+
+if TYPE_CHECKING:
+    from tq.contracts.serializer import Serializer
+
+_READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+_EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue")
+_OPTIONAL = ("group_id", "parent_id")
+
+
+@dataclass(slots=True)
+class _Document:
+    status: str
+    raw: bytes
+    until: float
+
+
+@dataclass(slots=True)
+class _Store:
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    documents: dict[str, _Document] = field(default_factory=dict)
+
+    def put(self, task_id: str, document: _Document) -> None:
+        old = self.find(task_id)
+        if old is None or old.status != "SUCCESS" or document.status == "SUCCESS":
+            self.documents[task_id] = document
+
+    def find(self, task_id: str) -> _Document | None:
+        document = self.documents.get(task_id)
+        if document is not None and document.until <= time.monotonic():
+            del self.documents[task_id]
+            return None
+        return document
+
+    def find_all(self, task_ids: Sequence[str]) -> dict[str, _Document]:
+        return {task_id: found for task_id in task_ids if (found := self.find(task_id))}
+
+    def ready(self, task_ids: Sequence[str]) -> dict[str, _Document]:
+        return {i: document for i, document in self.find_all(task_ids).items() if document.status in _READY}
+
+
+class MemoryBackend(ResultBackend):
+    """Results in this process's memory; see the module's text."""
+
+    capabilities = BackendCap.PUSH | BackendCap.EXPIRES
+    _stores: ClassVar[dict[str, _Store]] = {}
+
+    def __init__(
+        self,
+        url: str = "memory://",
+        options: Mapping[str, Any] | None = None,
+        *,
+        serializer: Serializer,
+        expires: float | None = 86400.0,
+    ) -> None:
+        super().__init__(url, options, serializer=serializer, expires=expires)
+        self._name = url.partition("://")[2].partition("?")[0]
+        self._store = self._stores.setdefault(self._name, _Store())
+
+    @classmethod
+    def reset(cls, name: str | None = None) -> None:
+        """Forget the store of this name, or all of them. Backends that are open keep what they had."""
+        for each in [name] if name is not None else list(cls._stores):
+            cls._stores.pop(each, None)
+
+    def store(self, batch: Sequence[TaskMeta]) -> None:
+        until = float("inf") if self.expires is None else time.monotonic() + self.expires
+        documents = [(meta.task_id, _Document(meta.status, self._write(meta), until)) for meta in batch]
+        with self._store.changed:
+            for task_id, document in documents:
+                self._store.put(task_id, document)
+            self._store.changed.notify_all()
+
+    def get(self, task_ids: Sequence[str]) -> Mapping[str, TaskMeta]:
+        with self._store.changed:
+            found = self._store.find_all(task_ids)
+        return {task_id: self._read(document) for task_id, document in found.items()}
+
+    def wait(self, task_ids: Sequence[str], timeout: float) -> Mapping[str, TaskMeta]:
+        until = time.monotonic() + timeout
+        with self._store.changed:
+            while not (found := self._store.ready(task_ids)) and (left := until - time.monotonic()) > 0:
+                self._store.changed.wait(left)
+        return {task_id: self._read(document) for task_id, document in found.items()}
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        with self._store.changed:
+            for task_id in task_ids:
+                self._store.documents.pop(task_id, None)
+
+    def close(self) -> None:
+        """There is no connection to close."""
+
+    def after_fork(self) -> None:
+        # The parent's lock may be held by a thread that does not exist here, and the memory is no longer shared.
+        self._store = type(self)._stores[self._name] = _Store()
+
+    def _write(self, meta: TaskMeta) -> bytes:
+        document = msgspec.structs.asdict(meta)
+        if meta.name is None:
+            for key in _EXTENDED:
+                del document[key]
+        for key in _OPTIONAL:
+            if document[key] is None:
+                del document[key]
+        try:
+            return self.serializer.dumps(document)
+        except SerializationError as exc:
+            raise BackendError(f"the result of task {meta.task_id} cannot be stored: {exc}") from exc
+
+    def _read(self, document: _Document) -> TaskMeta:
+        return msgspec.convert(self.serializer.loads(document.raw), TaskMeta)
