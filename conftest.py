@@ -1,0 +1,5 @@
+"""What all tests share: servers, and the report of what was not tested."""
+
+from __future__ import annotations
+
+pytest_plugins = ("tests.services.fixtures", "tests.untested")
