@@ -6,6 +6,7 @@ TQError
 ├── PluginError               a plugin is missing, broken or claimed twice
 ├── BrokerError               the broker refused or could not be reached
 │   ├── BrokerUnavailable     no connection within the deadline
+│   ├── LeaseLost             this consumer was declared dead
 │   └── PublishError          a message was not accepted
 ├── BackendError              the result backend refused or could not be reached
 │   └── BackendUnavailable
