@@ -57,6 +57,22 @@ class Seat(Protocol):
 
     Times are `time.monotonic()` seconds, comparable between processes of one machine; 0 means none.
     A receipt of -1 means that nothing runs. Writing must cost well under a microsecond.
+
+    `begin` and `end` are called directly around the body, on the thread, greenlet or asyncio task that runs
+    it, so that a pool can raise a soft time limit between the two and never outside: it hands out seats of
+    its own class. Such a seat may raise `SoftTimeLimitExceeded` out of `begin` and `end` too, at most once for
+    each `begin`, so an engine calls both within the `try` that catches the body's errors, and calls `end`
+    again in its handler:
+
+        try:
+            try:
+                seat.begin(...)
+                outcome = body()
+            finally:
+                seat.end()
+        except BaseException as exc:
+            seat.end()
+            outcome = failure(exc)
     """
 
     consumer_id: str
@@ -72,7 +88,7 @@ class Seat(Protocol):
         """A body starts."""
 
     def end(self) -> None:
-        """It ended, one way or another."""
+        """It ended, one way or another. A second call without a `begin` between does nothing."""
 
 
 class Job(Protocol):
@@ -82,10 +98,12 @@ class Job(Protocol):
     soft_time_limit: float | None
 
     def run(self) -> None:
-        """Run the body to its end on the calling thread or greenlet."""
+        """Run the body to its end on the calling thread or greenlet. After a COLD stop it may go on when its
+        engine has returned; its report then has no effect."""
 
     def arun(self) -> Awaitable[None]:
-        """The same on the running event loop."""
+        """The same on the running event loop. The engine applies the soft time limit itself, since only the
+        code around an `await` can turn a cancellation into `SoftTimeLimitExceeded`."""
 
 
 Spawn = Callable[[Job, Seat], None]
@@ -100,11 +118,16 @@ class Engine(Protocol):
         configuration: a lost broker is waited for."""
 
     def stop(self, mode: StopMode) -> None:
-        """Ask `run` to return. Any thread, signal handlers too; must not block."""
+        """Ask `run` to return, also before it began. Any thread, signal handlers too; must not block."""
 
 
 class PoolSetup(Protocol):
-    """What the worker gives to its pool."""
+    """What the worker gives to its pool.
+
+    The four reports about a seat (`child_died`, `time_is_up`, `terminated`, `child_ended`) never raise, and
+    return at once: a supervisor that waits for a broker enforces no time limit meanwhile. Each seat gets
+    exactly one of them, when its process is gone for certain.
+    """
 
     concurrency: int
     max_tasks_per_child: int | None
@@ -112,9 +135,10 @@ class PoolSetup(Protocol):
     """KiB of resident memory."""
     hostname: str
 
-    def inline_engine(self, seat: Seat) -> Engine:
+    def inline_engine(self, seat: Seat, *, max_tasks: int | None = None) -> Engine:
         """An engine that runs each body on the thread that calls `run`. In a main thread it raises soft
-        time limits by itself (SIGALRM)."""
+        time limits by itself (SIGALRM). Its `run` returns by itself after `max_tasks` bodies, and never
+        holds more than it may still run."""
 
     def slots_engine(self, seats: Sequence[Seat], spawn: Spawn) -> Engine:
         """An engine that runs up to `len(seats)` bodies at once through `spawn`."""
@@ -125,8 +149,13 @@ class PoolSetup(Protocol):
     def in_child(self, index: int) -> None:
         """Call first in a forked child: forgets the parent's connections, and tells the hooks."""
 
-    def child_died(self, seat: Seat, cause: str) -> None:
-        """The process behind `seat` is gone: what it held goes back at once, what it ran is charged."""
+    def child_died(self, seat: Seat, cause: str, *, charge: bool = True) -> None:
+        """The process behind `seat` is gone: what it held goes back at once. What it ran is charged with an
+        attempt, unless the pool killed it for a reason that is not the task's (`charge=False`)."""
+
+    def terminated(self, seat: Seat) -> None:
+        """The body on `seat` was ended, with its process, by `Pool.terminate`: it is stored as revoked, and
+        the rest goes back uncharged."""
 
     def time_is_up(self, seat: Seat) -> None:
         """The body on `seat` ran past its hard deadline and was killed, with its process, by the pool:
@@ -147,7 +176,9 @@ class Pool(ABC):
 
     @classmethod
     def prepare(cls) -> None:
-        """Called by the CLI before the application is imported; the place for monkey-patching."""
+        """Called by the CLI before the application is imported; the place for monkey-patching. What the
+        core imported before must look blocking primitives up when it uses them (`queue.SimpleQueue()`, not
+        `from queue import SimpleQueue`)."""
 
     @abstractmethod
     def run(self) -> None:
@@ -170,6 +201,8 @@ class Pool(ABC):
         """`PoolCap.RESIZE`: run this many slots from now on; what runs may finish."""
         raise NotImplementedError
 
-    def terminate(self, seat: Seat, signal: int) -> bool:
-        """`PoolCap.TERMINATE`: end what runs on `seat` by that signal; False if nothing does."""
+    def terminate(self, seat: Seat, receipt: int, signal: int) -> bool:
+        """`PoolCap.TERMINATE`: end the body of `receipt` on `seat` by that signal; False if it does not run
+        there. Called from any thread. A body that ends before the signal is sent is left alone, and so is
+        what follows it: then there is no `PoolSetup.terminated`."""
         raise NotImplementedError
