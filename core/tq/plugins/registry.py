@@ -1,0 +1,133 @@
+"""The one driver that a URL or a setting asks for.
+
+Every call reads what is installed (about 3 ms) and imports only the driver asked for, so a broken plugin
+disturbs nobody who does not use it. Nothing is kept between calls: callers keep what they got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tq.errors import PluginError, TQError
+from tq.options import mask_url
+from tq.plugins.address import Address, read_address
+from tq.plugins.kinds import BACKEND, BROKER, POOL, SCHEDULER, SERIALIZER, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tq.contracts import Broker, Pool, ResultBackend, Serializer
+    from tq.plugins.listing import PluginInfo
+
+T = TypeVar("T")
+
+# stevedore and importlib.metadata take some 50 ms to import: the functions that need them import them.
+
+
+def load_broker(url: str, options: Mapping[str, Any] | None = None) -> Broker:
+    """The broker behind `url`, which is one URL, not a failover list.
+
+    Raises `PluginError` (see `broker_class`), or `ImproperlyConfigured` for options the driver refuses.
+    """
+    address = _address(BROKER, url)
+    cls: type[Broker] = _driver(BROKER, address)
+    return _build(BROKER, address, lambda: cls(address.url, options))
+
+
+def load_backend(
+    url: str, options: Mapping[str, Any] | None = None, *, serializer: Serializer, expires: float | None
+) -> ResultBackend:
+    """The result backend behind `url`; `expires` is the time to live of results in seconds, None for ever.
+
+    Raises as `load_broker` does.
+    """
+    address = _address(BACKEND, url)
+    cls: type[ResultBackend] = _driver(BACKEND, address)
+    return _build(BACKEND, address, lambda: cls(address.url, options, serializer=serializer, expires=expires))
+
+
+def broker_class(url: str) -> type[Broker]:
+    """The class of the broker behind `url`, nothing connected.
+
+    Raises `PluginError` where the URL has no scheme, no plugin or two plugins claim it, or the plugin cannot
+    be imported, is no broker, or has another api_version.
+    """
+    cls: type[Broker] = _driver(BROKER, _address(BROKER, url))
+    return cls
+
+
+def backend_class(url: str) -> type[ResultBackend]:
+    """The class of the result backend behind `url`; raises as `broker_class` does."""
+    cls: type[ResultBackend] = _driver(BACKEND, _address(BACKEND, url))
+    return cls
+
+
+def load_serializer(name: str) -> Serializer:
+    """The serializer of a name (`json`) or of a class (`module:Class`); raises as `broker_class` does."""
+    driver = _named(SERIALIZER, name)
+    if not isinstance(driver, type):
+        ready: Serializer = driver
+        return ready
+    try:
+        made: Serializer = driver()
+    except TQError:
+        raise
+    except Exception as exc:
+        raise PluginError(f"the serializer {name!r} cannot be made: {type(exc).__name__}: {exc}") from exc
+    return made
+
+
+def load_pool(name: str) -> type[Pool]:
+    """The pool class of a name (`prefork`) or of a class (`module:Class`); raises as `broker_class` does."""
+    cls: type[Pool] = _named(POOL, name)
+    return cls
+
+
+def load_scheduler(name: str) -> type:
+    """The scheduler class of a name or of a class (`module:Class`); raises as `broker_class` does."""
+    cls: type = _named(SCHEDULER, name)
+    return cls
+
+
+def installed() -> list[PluginInfo]:
+    """Everything installed for tq, each loaded for a look; what is broken says so in `error`."""
+    from tq.plugins.listing import list_plugins
+
+    return list_plugins()
+
+
+def _address(kind: Kind, url: str) -> Address:
+    from tq.plugins.discovery import scan
+
+    if "://" in url:
+        return read_address(url, noun=kind.noun, known=())
+    known = {*kind.bundles, *(found.name.lower() for found in scan(kind.group))}
+    return read_address(url, noun=kind.noun, known=known)
+
+
+def _driver(kind: Kind, address: Address) -> Any:
+    from tq.plugins.choice import choose
+    from tq.plugins.driver import load_driver
+
+    return load_driver(kind, choose(kind, address.names))
+
+
+def _named(kind: Kind, name: str) -> Any:
+    from tq.plugins.choice import choose, named_class
+    from tq.plugins.driver import load_driver
+
+    return load_driver(kind, named_class(kind, name) if ":" in name else choose(kind, [name.lower()]))
+
+
+def _build(kind: Kind, address: Address, build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except TQError:
+        raise
+    except Exception as exc:
+        # The driver's own text may quote the URL.
+        cause = str(exc).replace(address.url, mask_url(address.url))
+        raise PluginError(
+            f"the {kind.noun} for {mask_url(address.url)} cannot be made: {type(exc).__name__}: {cause}"
+        ) from exc
