@@ -1,26 +1,106 @@
-"""Sessions: `python -m nox` runs the default ones; `python -m nox -l` lists all."""
+"""Sessions: `python -m nox` runs lint and tests; `python -m nox -l` lists all.
+
+The parts are found, not listed: the core, every folder of plugins/ with a pyproject.toml, and the code-less `tq`
+itself. They are installed from this checkout on one command line, because none of them is on an index.
+"""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nox
 
+nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "tests"]
 
-PARTS = ["./core"]
-
-
-@nox.session
-def tests(session: nox.Session) -> None:
-    """Run the tests of all parts."""
-    session.install(*PARTS, "pytest>=8", "hypothesis>=6")
-    session.run("pytest", *session.posargs)
+ROOT = Path(__file__).parent
+PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
+PARTS = [ROOT / "core", *PLUGINS]
+PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
+PROJECT = nox.project.load_toml("pyproject.toml")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Format, lint and type check."""
-    session.install(*PARTS, "ruff", "mypy")
+    """Check format, style, types, the public API's types and the import direction."""
+    _install(session, "lint", "test")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
-    session.run("mypy")
+    session.run("mypy", *(str(source.relative_to(ROOT)) for source in _sources()))
+    # The tests of two parts may have the same file names, so these are told apart by their folders.
+    session.run("mypy", "--explicit-package-bases", *_tests(), "tests", "conftest.py", "noxfile.py")
+    session.run("pyright", "--pythonpath", str(_python(session)), "--verifytypes", "tq", "--ignoreexternal")
+    session.run("lint-imports")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests of all parts on real servers and print the coverage; arguments go to pytest."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.services.install")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", f"--source={','.join(PACKAGES)}", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Run the conformance suite of one plugin: `python -m nox -s conformance -- redis`."""
+    if not session.posargs:
+        session.error(f"name a plugin: {', '.join(plugin.name for plugin in PLUGINS)}")
+    name, *rest = session.posargs
+    if ROOT / "plugins" / name not in PLUGINS:
+        session.error(f"there is no plugins/{name}/pyproject.toml")
+    _install(session, "test")
+    session.run("python", "-m", "tests.services.install")
+    session.run("pytest", f"plugins/{name}", "-k", "conformance", *rest)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheels and source archives of all distributions into dist/."""
+    session.install("build[uv]>=1.2")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for part in (*PARTS, ROOT):
+        session.run(
+            "python", "-m", "build", "--installer=uv", "--outdir", str(ROOT / "dist"), str(part), silent=True
+        )
+    for file in sorted((ROOT / "dist").glob("*.whl")):
+        session.log(file.name)
+
+
+if (ROOT / "bench" / "run.py").exists():
+
+    @nox.session
+    def bench(session: nox.Session) -> None:
+        """Measure tq beside Celery on the same Redis; arguments go to bench/run.py."""
+        _install(session, "test")
+        session.run("python", "-m", "tests.services.install", "redis")
+        session.run("python", "bench/run.py", *session.posargs)
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """Install all parts from this checkout, with what the named dependency groups of each of them list."""
+    editable = [word for part in PARTS for word in ("-e", str(part))]
+    wanted = [item for group in groups for item in nox.project.dependency_groups(PROJECT, group)]
+    for part in PARTS:
+        project = nox.project.load_toml(part / "pyproject.toml")
+        if "test" in project.get("dependency-groups", {}):
+            wanted += nox.project.dependency_groups(project, "test")
+    # Without the workspace of uv, so that uv and pip read the same command line in the same way.
+    session.install(*editable, str(ROOT), *wanted, env={"UV_NO_SOURCES": "1"})
+
+
+def _sources() -> list[Path]:
+    return [ROOT / "core" / "tq", *(plugin / f"tq_{plugin.name}" for plugin in PLUGINS)]
+
+
+def _tests() -> list[str]:
+    return [str((part / "tests").relative_to(ROOT)) for part in PARTS if any(part.glob("tests/**/*.py"))]
+
+
+def _python(session: nox.Session) -> Path:
+    return Path(session.bin) / "python"
