@@ -1,0 +1,9 @@
+"""The settings of an application: their definitions, their sources, their values."""
+
+from __future__ import annotations
+
+from tq.config.queues import Queue
+from tq.config.setting import Setting
+from tq.config.settings import IneffectiveSetting, Row, Settings
+
+__all__ = ["IneffectiveSetting", "Queue", "Row", "Setting", "Settings"]

@@ -1,0 +1,1 @@
+"""The definitions of tq's own settings, one file a group."""

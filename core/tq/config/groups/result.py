@@ -1,0 +1,67 @@
+"""Settings of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tq.config.setting import Setting
+from tq.config.types import Name, Seconds
+
+GROUP = "Results"
+
+
+def _backend_default(value_of: Callable[[str], Any], is_set: Callable[[str], bool]) -> str | None:
+    return None if is_set("broker_url") else str(value_of("broker_url"))
+
+
+def _none_for_zero(seconds: float | None) -> float | None:
+    return seconds or None
+
+
+def _none_for_disabled(value: Any) -> Any:
+    return None if value in ("", "disabled", "disabled://") else value
+
+
+SETTINGS = (
+    Setting(
+        name="result_backend",
+        type=Name | None,
+        default=None,
+        default_of=_backend_default,
+        default_doc="with no `broker_url`: the embedded file; else none",
+        doc="Where states and results are kept; the scheme chooses the plugin. None: nowhere.",
+        group=GROUP,
+        prepare=_none_for_disabled,
+    ),
+    Setting(
+        name="result_backend_transport_options",
+        type=dict[str, Any],
+        default={},
+        doc="Options of the result backend's plugin; the query of `result_backend` wins over them.",
+        group=GROUP,
+    ),
+    Setting(
+        name="result_expires",
+        type=Seconds | None,
+        default=86400.0,
+        unit="seconds",
+        doc="How long results are kept; none or 0: for ever.",
+        group=GROUP,
+        check=_none_for_zero,
+    ),
+    Setting(
+        name="result_extended",
+        type=bool,
+        default=False,
+        doc="Keep name, arguments, worker, queue and retries with the result.",
+        group=GROUP,
+    ),
+    Setting(
+        name="result_serializer",
+        type=Name,
+        default="json",
+        doc="Serializer of results.",
+        group=GROUP,
+    ),
+)
