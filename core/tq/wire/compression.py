@@ -67,7 +67,7 @@ def decompress(data: bytes, content_type: str, *, limit: int) -> bytes:
             return _read_zstd(data, limit)
         return _read_stream(_stream(method, limit), data, method, limit)
     except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError) as exc:
-        raise DecodeError(f"the body is not a {method} stream: {exc}") from exc
+        raise DecodeError(f"the body cannot be read as {method}: {exc}") from exc
 
 
 def _stream(method: str, limit: int) -> _Stream:

@@ -97,8 +97,8 @@ def _write_typed(value: Any) -> Any:
             return {"__type__": mark, "__value__": write(value)}
     if isinstance(value, bytes):
         return _write_bytes(value)
-    module = type(value).__module__
-    raise TypeError(f"{module}.{type(value).__qualname__} has no JSON form; give it a method __json__()")
+    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    raise TypeError(f"{name} has no JSON form; convert it first, or give its class a method __json__()")
 
 
 def _write_bytes(value: bytes) -> dict[str, str]:
