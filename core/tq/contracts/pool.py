@@ -18,6 +18,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import ClassVar, Protocol
 
 
@@ -77,12 +78,26 @@ class Seat(Protocol):
 
     consumer_id: str
     """The consumer that holds what runs here; empty before the engine has one."""
-    receipt: int
-    soft_deadline: float
-    hard_deadline: float
-    started: float
-    finished: int
-    """Bodies that ended here since the start."""
+
+    @property
+    def receipt(self) -> int:
+        """What runs here, or -1."""
+
+    @property
+    def started(self) -> float:
+        """When it began."""
+
+    @property
+    def soft_deadline(self) -> float:
+        """When it gets `SoftTimeLimitExceeded`."""
+
+    @property
+    def hard_deadline(self) -> float:
+        """When it is killed."""
+
+    @property
+    def finished(self) -> int:
+        """Bodies that ended here since the start."""
 
     def begin(self, receipt: int, started: float, soft_deadline: float, hard_deadline: float) -> None:
         """A body starts."""
@@ -145,6 +160,10 @@ class PoolSetup(Protocol):
 
     def local_seat(self) -> Seat:
         """A seat for engines in this process."""
+
+    def forking(self) -> AbstractContextManager[None]:
+        """Fork inside of it: then no thread of the worker is in the middle of a conversation with a server,
+        or holds a lock that the child would find locked for ever."""
 
     def in_child(self, index: int) -> None:
         """Call first in a forked child: forgets the parent's connections, and tells the hooks."""

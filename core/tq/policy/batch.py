@@ -1,0 +1,36 @@
+"""How many messages a worker takes at once: as many as it will probably finish within some milliseconds.
+
+Large batches save round trips; small ones keep what a crash repeats small, and leave messages to other
+workers. 15 ms reaches more than 96 % of the rate of the largest batch (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+TARGET = 0.015
+LARGEST = 256
+_WEIGHT = 0.3
+_GROWTH = 8
+
+
+class BatchSize:
+    """An adaptive batch size. `limit` is what to ask for next; tell `observe` how the last batch went."""
+
+    def __init__(self, *, target: float = TARGET, largest: int = LARGEST, slots: int = 1) -> None:
+        self._target = target * slots
+        self._largest = max(largest, slots)
+        self._smallest = slots
+        self._average: float | None = None
+        self.limit = slots
+
+    def observe(self, count: int, seconds: float) -> None:
+        """`count` bodies took `seconds` together (divided by the slots that ran them)."""
+        if count <= 0:
+            return
+        sample = max(seconds, 1e-9) / count
+        if self._average is None or sample > self._average * 10:
+            # A task that turns out slow must shrink the very next batch.
+            self._average = sample
+        else:
+            self._average += _WEIGHT * (sample - self._average)
+        wanted = int(self._target / self._average)
+        self.limit = max(self._smallest, min(wanted, self.limit * _GROWTH, self._largest))

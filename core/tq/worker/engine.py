@@ -1,0 +1,222 @@
+"""The engine that runs one body at a time, on the thread that calls `run` (solo, and each prefork child).
+
+A turn is one round trip: it settles what the last batch finished and receives the next one. A helper thread
+watches for a body that takes long: then what waits behind it goes back to the queue, and what is finished is
+settled, so that nothing ever waits for a slow neighbour.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tq import states
+from tq.contracts.pool import Seat, StopMode
+from tq.errors import BrokerError, SoftTimeLimitExceeded
+from tq.policy.batch import LARGEST, BatchSize
+from tq.records import Action, Delivery, Settlement
+from tq.worker.alarm import Alarm
+from tq.worker.execute import ColdStop, Executor, Run, TimeLimits, started_document
+from tq.worker.link import Link, Stores
+from tq.worker.outcome import GIVEN_BACK, Outcome
+
+T = TypeVar("T")
+logger = logging.getLogger("tq.worker")
+
+PATIENCE = 0.03
+"""Seconds that unstarted deliveries wait behind a body before they go back."""
+IDLE_WAIT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Worker-wide defaults, seconds; a task's own and a message's own come first."""
+
+    soft_time_limit: float | None = None
+    time_limit: float | None = None
+
+    def of(self, run: Run) -> TimeLimits:
+        """The limits of one run."""
+        plan, call = run.plan, run.call
+        assert plan is not None
+        assert call is not None
+        return (
+            call.soft_time_limit or plan.soft_time_limit or self.soft_time_limit,
+            call.time_limit or plan.time_limit or self.time_limit,
+        )
+
+
+NO_WORKER_LIMITS = Limits()
+
+
+class InlineEngine:
+    """See the module's text. `max_tasks`: return by itself after that many bodies."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        executor: Executor,
+        seat: Seat,
+        *,
+        limits: Limits = NO_WORKER_LIMITS,
+        max_tasks: int | None = None,
+        largest_batch: int = LARGEST,
+    ) -> None:
+        self._executor = executor
+        self._seat = seat
+        self._limits = limits
+        self._link = Link(stores, self._seat_taken)
+        self._lease = stores.lease
+        self._left = max_tasks
+        self._size = BatchSize(largest=largest_batch)
+        self._todo: deque[Delivery] = deque()
+        self._done: deque[Settlement] = deque()
+        self._access = threading.Lock()
+        self._busy = threading.Event()
+        self._stop: StopMode | None = None
+        self._thread = 0
+        self._in_body = False
+
+    def run(self) -> None:
+        """Work until stopped or until `max_tasks` bodies ran."""
+        self._thread = threading.get_ident()
+        self._alarm = Alarm()
+        ended = threading.Event()
+        helper = threading.Thread(target=self._relieve, args=(ended,), name="tq-relief", daemon=True)
+        helper.start()
+        try:
+            while self._stop is None and self._left != 0:
+                self._work(self._next_batch())
+            self._end()
+        finally:
+            ended.set()
+            self._busy.set()
+
+    def stop(self, mode: StopMode) -> None:
+        """Stop after the body that runs (WARM), or interrupt it (COLD, if called on its thread)."""
+        self._stop = max(mode, self._stop or mode)
+        self._link.stop(mode)
+        if mode is StopMode.COLD and self._in_body and threading.get_ident() == self._thread:
+            raise ColdStop
+
+    # -- the loop ------------------------------------------------------------------------------------------
+
+    def _next_batch(self) -> int:
+        limit = self._size.limit if self._left is None else min(self._size.limit, self._left)
+        done = drain(self._done)
+        self._busy.clear()
+        with self._access:
+            received = self._link.turn(done, limit, IDLE_WAIT)
+        self._todo.extend(received)
+        if received:
+            self._busy.set()
+        return len(received)
+
+    def _work(self, received: int) -> None:
+        if not received:
+            return
+        began = time.monotonic()
+        ran = 0
+        while self._stop is None:
+            try:
+                delivery = self._todo.popleft()
+            except IndexError:
+                break
+            self._one(delivery)
+            ran += 1
+        self._size.observe(ran, time.monotonic() - began)
+
+    def _one(self, delivery: Delivery) -> None:
+        run = self._executor.admit(delivery)
+        if run.outcome is not None:
+            self._done.append(self._executor.conclude(run))
+            return
+        if self._left is not None:
+            self._left -= 1
+        if run.plan.acks_late:  # type: ignore[union-attr]
+            self._perform(run)
+            self._done.append(self._executor.conclude(run))
+        elif self._acknowledged(run):
+            self._perform(run)
+            self._link.effects(self._executor.conclude(run))
+
+    def _perform(self, run: Run) -> None:
+        if run.plan.track_started:  # type: ignore[union-attr]
+            self._link.store(started_document(run, self._executor.hostname, os.getpid()))
+        run.started = time.monotonic()
+        self._in_body = True
+        try:
+            self._executor.perform(run, self._seat, self._limits.of(run), self._alarm)
+        except SoftTimeLimitExceeded as exc:
+            run.outcome = Outcome(states.FAILURE, exc)
+        except ColdStop:
+            run.outcome = run.outcome or GIVEN_BACK
+        finally:
+            self._in_body = False
+
+    def _acknowledged(self, run: Run) -> bool:
+        """Acknowledge before the body runs (`acks_late=False`: at most once); False: do not run it."""
+        with self._access:
+            try:
+                return all(self._link.settle([Settlement(run.delivery)]))
+            except BrokerError as exc:
+                logger.warning("not started, for it could not be acknowledged first: %s", exc)
+                return False
+
+    def _end(self) -> None:
+        """Settle what is finished, give back the rest."""
+        with self._access:
+            rest = [Settlement(delivery, Action.REQUEUE) for delivery in drain(self._todo)]
+            done = drain(self._done) + rest
+            if done:
+                self._link.turn(done, 0, 0.0)
+            self._link.close()
+
+    # -- the helper thread ---------------------------------------------------------------------------------
+
+    def _relieve(self, ended: threading.Event) -> None:
+        seen = 0.0
+        kept = time.monotonic()
+        while not ended.is_set():
+            self._busy.wait(self._lease / 3 if self._link.beats_itself else None)
+            ended.wait(PATIENCE)
+            started = self._seat.started
+            if self._seat.receipt >= 0 and started == seen and (self._todo or self._done):
+                self._give_back()
+            seen = started
+            if self._link.beats_itself and time.monotonic() - kept > self._lease / 3:
+                kept = time.monotonic()
+                self._keep()
+
+    def _give_back(self) -> None:
+        with self._access:
+            rest = [Settlement(delivery, Action.REQUEUE) for delivery in drain(self._todo)]
+            batch = drain(self._done) + rest
+            try:
+                if batch:
+                    self._link.settle(batch)
+            except BrokerError as exc:
+                logger.warning("could not give back %d deliveries yet: %s", len(rest), exc)
+                self._done.extend(batch)
+
+    def _keep(self) -> None:
+        try:
+            self._link.keep()
+        except BrokerError as exc:
+            logger.warning("could not extend the lease: %s", exc)
+
+    def _seat_taken(self, consumer_id: str) -> None:
+        self._seat.consumer_id = consumer_id
+
+
+def drain(items: deque[T]) -> list[T]:
+    """Take all; another thread may add at the same time."""
+    taken = []
+    while items:
+        taken.append(items.popleft())
+    return taken

@@ -1,0 +1,88 @@
+"""The thread that keeps a worker's promises to the broker: heartbeats, maintenance, losses, deadlines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from tq.contracts.broker import Cap
+from tq.contracts.pool import Pool
+from tq.errors import BackendError, BrokerError
+from tq.records import Heartbeat
+from tq.worker.setup import WorkerSetup
+
+logger = logging.getLogger("tq.worker")
+
+TICK = 1.0
+
+
+class Keeper:
+    """Ticks each second, or more often where the lease is short.
+
+    It computes nothing, so that a worker whose bodies are busy for hours stays alive to the broker.
+    """
+
+    def __init__(self, setup: WorkerSetup, pool: Pool, on_tick: Callable[[], None] | None = None) -> None:
+        self._setup = setup
+        self._pool = pool
+        self._on_tick = on_tick
+        self._ended = False
+        self._wake = setup.losses.wake
+        self._thread = threading.Thread(target=self._run, name="tq-keeper", daemon=True)
+        self._due = 0.0
+        self._every = min(TICK, setup.stores.lease / 6)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; called last, when nothing is held any more."""
+        self._ended = True
+        self._wake.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._ended:
+            self._wake.wait(self._every)
+            self._wake.clear()
+            try:
+                with self._setup.quiet:
+                    self._tick()
+            except (BrokerError, BackendError) as exc:
+                logger.warning("heartbeat: %s", exc)
+            except Exception:
+                logger.exception("the heartbeat thread goes on after an unexpected error")
+            if self._on_tick is not None:
+                self._on_tick()
+
+    def _tick(self) -> None:
+        stores = self._setup.stores
+        self._setup.losses.settle()
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + stores.lease / 3
+            self._beat()
+        dead = stores.broker.maintain(stores.queues, max_attempts=self._setup.losses.max_attempts)
+        if dead:
+            self._setup.losses.quarantined(dead, "the worker that ran it died")
+
+    def _beat(self) -> None:
+        stores = self._setup.stores
+        if Cap.LEASE not in stores.broker.capabilities:
+            return
+        beats = beats_of(self._pool)
+        if beats:
+            stores.broker.heartbeat(beats, lease=stores.lease)
+
+
+def beats_of(pool: Pool) -> Sequence[Heartbeat]:
+    """One heartbeat per consumer of this pool, with what it runs."""
+    running: dict[str, list[int]] = {}
+    for seat in pool.seats():
+        if seat.consumer_id:
+            receipts = running.setdefault(seat.consumer_id, [])
+            if seat.receipt >= 0:
+                receipts.append(seat.receipt)
+    return [Heartbeat(consumer_id, tuple(receipts)) for consumer_id, receipts in running.items()]

@@ -1,0 +1,195 @@
+"""An engine's link to the stores: one consumer that outlives outages, and the order of effects.
+
+The order is written here once: results, then follow-up messages and the settlement (one step of the broker).
+A crash between two steps repeats work; it never loses any.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tq.contracts.broker import Broker, Cap, Consumer
+from tq.contracts.pool import StopMode
+from tq.contracts.results import ResultBackend
+from tq.errors import BackendError, BrokerError, LeaseLost
+from tq.options import mask_url
+from tq.policy.backoff import reconnect_delays
+from tq.records import Delivery, Envelope, Settlement, TaskMeta
+
+logger = logging.getLogger("tq.worker")
+
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where an engine works: broker, results, queues; `lease` in seconds."""
+
+    broker: Broker
+    backend: ResultBackend | None
+    queues: tuple[str, ...]
+    lease: float
+    new_consumer_id: Callable[[], str]
+    publish_timeout: float = 4.0
+
+    @property
+    def joined(self) -> bool:
+        """Whether the broker stores results itself, together with the settlement."""
+        return self.backend is not None and self.broker.joins(self.backend)
+
+
+class Link:
+    """One engine's consumer. Outages are waited for with growing pauses until `stop` says to give up."""
+
+    def __init__(self, stores: Stores, on_consumer: Callable[[str], None]) -> None:
+        self._stores = stores
+        self._on_consumer = on_consumer
+        self._consumer: Consumer | None = None
+        self._joined = stores.joined
+        self._stop: StopMode | None = None
+        self.beats_itself = Cap.LEASE not in stores.broker.capabilities
+        """This broker's leases are kept by `keep`, not by the worker's heartbeats."""
+
+    # -- from any thread or signal handler --------------------------------------------------------------------
+
+    def stop(self, mode: StopMode) -> None:
+        """Wake a waiting `turn`; with COLD stop waiting for servers."""
+        self._stop = max(mode, self._stop or mode)
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.interrupt()
+
+    def interrupt(self) -> None:
+        """Make a waiting `turn` return."""
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.interrupt()
+
+    def keep(self) -> None:
+        """Extend per-message timers where the broker has such."""
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.keep()
+
+    # -- from the engine -----------------------------------------------------------------------------------
+
+    def turn(self, done: Sequence[Settlement], limit: int, wait: float) -> Sequence[Delivery]:
+        """Settle `done`, then receive. Returns nothing where it was told to stop meanwhile."""
+        self._store([s.result for s in done if s.result is not None] if not self._joined else ())
+        delays = reconnect_delays()
+        failed = False
+        while True:
+            try:
+                consumer = self._consumer or self._open()
+                settled, deliveries = consumer.turn(done, limit, 0.0 if self._stop else wait)
+            except LeaseLost:
+                self._forget(done)
+                done = ()
+            except BrokerError as exc:
+                failed = True
+                if not self._pause(exc, next(delays), bool(done)):
+                    return ()
+            else:
+                if failed:
+                    logger.warning("connected to %s again", mask_url(self._stores.broker.url))
+                if not all(settled):
+                    self._warn_late(done, settled)
+                return deliveries
+
+    def settle(self, done: Sequence[Settlement]) -> Sequence[bool]:
+        """Settle now and receive nothing; raises `BrokerError` at once where that fails."""
+        self._store([s.result for s in done if s.result is not None] if not self._joined else ())
+        if self._consumer is None:
+            return [False] * len(done)
+        settled = self._consumer.settle(done)
+        if not all(settled):
+            self._warn_late(done, settled)
+        return settled
+
+    def store(self, meta: TaskMeta) -> None:
+        """Keep one document that nothing depends on (STARTED, progress); a failure is only logged."""
+        try:
+            if self._stores.backend is not None:
+                self._stores.backend.store([meta])
+        except BackendError as exc:
+            logger.warning("could not store %s of task %s: %s", meta.status, meta.task_id, exc)
+
+    def effects(self, settlement: Settlement) -> None:
+        """Result and follow-ups of a delivery that was acknowledged before it ran."""
+        self._store([settlement.result] if settlement.result is not None else ())
+        pending = list(settlement.publish)
+        delays = reconnect_delays()
+        while pending:
+            try:
+                pending = self._publish(pending)
+            except BrokerError as exc:
+                if not self._pause(exc, next(delays), True):
+                    return
+
+    def close(self) -> None:
+        """Give back what is held, and end the consumer."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    def _open(self) -> Consumer:
+        stores = self._stores
+        consumer_id = stores.new_consumer_id()
+        # The supervisor must know the id before anything can be lent to it.
+        self._on_consumer(consumer_id)
+        self._consumer = stores.broker.consumer(stores.queues, consumer_id, lease=stores.lease)
+        return self._consumer
+
+    def _forget(self, done: Sequence[Settlement]) -> None:
+        logger.error(
+            "consumer %s was declared dead (no heartbeat for %g s); %d finished deliveries were given to others",
+            self._consumer.id if self._consumer else "?",
+            self._stores.lease,
+            len(done),
+        )
+        self._consumer = None
+
+    def _publish(self, pending: list[Envelope]) -> list[Envelope]:
+        errors = self._stores.broker.publish(pending, timeout=self._stores.publish_timeout)
+        for error in errors:
+            if error is not None:
+                logger.error("a follow-up message was refused: %s", error)
+        return []
+
+    def _store(self, metas: Sequence[TaskMeta]) -> None:
+        backend = self._stores.backend
+        if not metas or backend is None:
+            return
+        delays = reconnect_delays()
+        while True:
+            try:
+                backend.store(metas)
+                return
+            except BackendError as exc:
+                if not self._pause(exc, next(delays), True):
+                    logger.error("the results of %d tasks were not stored", len(metas))
+                    return
+
+    def _pause(self, exc: Exception, seconds: float, must: bool) -> bool:
+        """Wait before the next attempt; False: give up."""
+        if self._gives_up(must):
+            return False
+        logger.warning("%s; trying again in %.1f s", exc, seconds)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self._gives_up(must):
+                return False
+            time.sleep(_PAUSE)
+        return True
+
+    def _gives_up(self, must: bool) -> bool:
+        return self._stop is StopMode.COLD or (self._stop is StopMode.WARM and not must)
+
+    def _warn_late(self, done: Sequence[Settlement], settled: Sequence[bool]) -> None:
+        late = sum(not ok for ok in settled)
+        logger.warning("%d of %d settlements came too late: the lease was lost", late, len(done))

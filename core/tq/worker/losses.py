@@ -1,0 +1,118 @@
+"""What becomes of deliveries whose process died or was killed: back to the queue, or an end with a cause."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tq import states
+from tq.contracts.broker import Cap
+from tq.contracts.pool import Seat
+from tq.errors import (
+    BackendError,
+    BrokerError,
+    InvalidTask,
+    SerializationError,
+    WorkerLost,
+)
+from tq.records import Action, Delivery, Envelope, Undecodable
+from tq.wire.protocol import TaskCall, identify, read_task
+from tq.worker.execute import Executor, Run
+from tq.worker.link import Stores
+from tq.worker.outcome import Outcome
+
+logger = logging.getLogger("tq.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A consumer that is gone. `running` are receipts that it was computing; with a `verdict` they end so."""
+
+    consumer_id: str
+    running: tuple[int, ...]
+    cause: str
+    verdict: Exception | None = None
+
+
+@dataclass(slots=True)
+class Losses:
+    """Takes reports at any time without waiting; `settle`, on the keeper's thread, does what they ask for."""
+
+    stores: Stores
+    executor: Executor
+    max_attempts: int = 3
+    wake: threading.Event = field(default_factory=threading.Event)
+    waiting: deque[Loss] = field(default_factory=deque)
+
+    def report(
+        self, seat: Seat, cause: str, *, verdict: Exception | None = None, charge: bool = True
+    ) -> None:
+        """The process of this seat is gone; with `charge` what it ran counts an attempt or gets its verdict."""
+        running = (seat.receipt,) if charge and seat.receipt >= 0 else ()
+        # Without the capability, the store's own timers give back what was lent.
+        if seat.consumer_id and Cap.LEASE in self.stores.broker.capabilities:
+            self.waiting.append(Loss(seat.consumer_id, running, cause, verdict))
+            self.wake.set()
+
+    def settle(self) -> None:
+        """Settle what was reported; what the broker cannot take now is tried again at the next call."""
+        for _ in range(len(self.waiting)):
+            loss = self.waiting.popleft()
+            try:
+                self._take(loss)
+            except (BrokerError, BackendError) as exc:
+                logger.warning("what consumer %s held is given back later: %s", loss.consumer_id, exc)
+                self.waiting.append(loss)
+
+    def quarantined(self, deliveries: Iterable[Delivery], cause: str) -> None:
+        """These went to the dead letters because their holders died; their results say so."""
+        for delivery in deliveries:
+            self._conclude(delivery, WorkerLost(f"{cause}; the message ran {delivery.attempt} times"))
+
+    def _take(self, loss: Loss) -> None:
+        broker = self.stores.broker
+        action = Action.REQUEUE
+        if loss.verdict is not None and loss.running:
+            # The result is stored before the message goes: a crash between the two repeats, and never loses.
+            for delivery in broker.held(loss.consumer_id, loss.running):
+                self._conclude(delivery, loss.verdict)
+            action = Action.ACK
+        dead = broker.release(
+            loss.consumer_id,
+            running=loss.running,
+            action=action,
+            reason=loss.cause,
+            max_attempts=self.max_attempts,
+        )
+        self.quarantined(dead, loss.cause)
+
+    def _conclude(self, delivery: Delivery, exc: Exception) -> None:
+        """Store the end of a task whose process cannot, and send its error callbacks."""
+        run = self._run_of(delivery)
+        if run is None:
+            return
+        state = states.REVOKED if isinstance(exc, TaskRevoked) else states.FAILURE
+        outcome = run.outcome = Outcome(state, exc)
+        logger.error("task %s[%s] ended: %r", run.call.task, run.call.id, exc)  # type: ignore[union-attr]
+        meta = self.executor.result_of(run, outcome)
+        if meta is not None and self.stores.backend is not None:
+            self.stores.backend.store([meta])
+        publish: tuple[Envelope, ...] = self.executor.conclude(run).publish
+        if publish:
+            self.stores.broker.publish(publish, timeout=self.stores.publish_timeout)
+
+    def _run_of(self, delivery: Delivery) -> Run | None:
+        message = delivery.message
+        if isinstance(message, Undecodable):
+            return None
+        try:
+            call = read_task(message, self.executor.readers, size_limit=self.executor.size_limit)
+        except (InvalidTask, SerializationError):
+            task_id, name = identify(message)
+            if not task_id:
+                return None
+            call = TaskCall(id=task_id, task=name or "")
+        return Run(delivery, call, self.executor.plans.get(call.task))

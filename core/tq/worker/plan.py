@@ -1,0 +1,44 @@
+"""Everything the worker needs to know about one task, decided once, when the worker starts.
+
+The hot path branches on these attributes and looks no setting up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Handler = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """One task, ready to run. Limits are seconds; a handler that the task does not override is None."""
+
+    name: str
+    body: Callable[..., Any]
+    task: Any
+    """What hooks and `current_task` see; opaque to the worker."""
+    is_coroutine: bool = False
+    ignore_result: bool = False
+    store_errors: bool = True
+    """Keep failures even where results are ignored."""
+    track_started: bool = False
+    acks_late: bool = True
+    acks_on_failure: bool = True
+    soft_time_limit: float | None = None
+    time_limit: float | None = None
+    max_retries: int | None = 3
+    throws: tuple[type[BaseException], ...] = ()
+    autoretry: Callable[[BaseException], BaseException] | None = None
+    """Given what the body raised: the `Retry` to use instead, or the exception itself."""
+    adapt_args: Callable[[Any, Any], tuple[Any, Any]] | None = None
+    adapt_result: Callable[[Any], Any] | None = None
+    extended: bool = False
+    """Store name, arguments, worker, retries and queue with the result (`result_extended`)."""
+    before_start: Handler | None = None
+    on_success: Handler | None = None
+    on_failure: Handler | None = None
+    on_retry: Handler | None = None
+    after_return: Handler | None = None

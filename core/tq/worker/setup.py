@@ -1,0 +1,90 @@
+"""What a worker gives to its pool: makes engines, and hears about children. See `tq.contracts.pool.PoolSetup`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+
+from tq.contracts.pool import Engine, Seat, Spawn
+from tq.errors import TaskRevoked, TimeLimitExceeded
+from tq.policy.batch import LARGEST
+from tq.worker.engine import NO_WORKER_LIMITS, InlineEngine, Limits
+from tq.worker.execute import Executor
+from tq.worker.link import Stores
+from tq.worker.losses import Losses
+from tq.worker.seat import LocalSeat
+from tq.worker.slots import SlotsEngine
+
+
+@dataclass(slots=True)
+class WorkerSetup:
+    """The worker's side of the pool contract."""
+
+    stores: Stores
+    executor: Executor
+    losses: Losses
+    concurrency: int = 1
+    max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
+    hostname: str = ""
+    limits: Limits = NO_WORKER_LIMITS
+    largest_batch: int = LARGEST
+    on_child_start: Callable[[int], None] | None = None
+    quiet: Lock = field(default_factory=Lock)
+    """Held by the worker's own threads while they talk to a server."""
+
+    def inline_engine(self, seat: Seat, *, max_tasks: int | None = None) -> Engine:
+        """One body at a time, on the thread that calls `run`."""
+        return InlineEngine(
+            self.stores,
+            self.executor,
+            seat,
+            limits=self.limits,
+            max_tasks=max_tasks,
+            largest_batch=self.largest_batch,
+        )
+
+    def slots_engine(self, seats: Sequence[Seat], spawn: Spawn) -> Engine:
+        """As many bodies at once as there are seats."""
+        return SlotsEngine(
+            self.stores, self.executor, seats, spawn, limits=self.limits, largest_batch=self.largest_batch
+        )
+
+    def local_seat(self) -> Seat:
+        """A seat in this process."""
+        return LocalSeat()
+
+    @contextmanager
+    def forking(self) -> Iterator[None]:
+        """Fork inside: no thread of the worker is in the middle of a conversation with a server."""
+        with self.quiet:
+            yield
+
+    def in_child(self, index: int) -> None:
+        """Make this forked process independent of its parent."""
+        self.quiet = Lock()
+        self.stores.broker.after_fork()
+        if self.stores.backend is not None:
+            self.stores.backend.after_fork()
+        if self.on_child_start is not None:
+            self.on_child_start(os.getpid())
+
+    def child_died(self, seat: Seat, cause: str, *, charge: bool = True) -> None:
+        """What the child held goes back; what it ran is charged."""
+        self.losses.report(seat, cause, charge=charge)
+
+    def time_is_up(self, seat: Seat) -> None:
+        """The child was killed for its time limit."""
+        limit = seat.hard_deadline - seat.started
+        cause = f"ran into its time limit of {limit:g} s"
+        self.losses.report(seat, cause, verdict=TimeLimitExceeded(limit))
+
+    def terminated(self, seat: Seat) -> None:
+        """The child was killed to end its body."""
+        self.losses.report(seat, "terminated", verdict=TaskRevoked("terminated"))
+
+    def child_ended(self, seat: Seat) -> None:
+        """Nothing to do: the child's engine gave back what it had, and ended its consumer."""

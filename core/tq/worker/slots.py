@@ -1,0 +1,232 @@
+"""The engine that runs several bodies at once through the pool's `spawn` (threads, greenlets, a loop).
+
+One thread receives, starts and settles. A body that ends leaves its settlement in a queue and wakes that
+thread; settlements of bodies that end together travel together.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from tq import states
+from tq.contracts.pool import Seat, Spawn, StopMode
+from tq.errors import BrokerError
+from tq.policy.batch import LARGEST, BatchSize
+from tq.records import Action, Delivery, Settlement
+from tq.worker.engine import IDLE_WAIT, NO_WORKER_LIMITS, PATIENCE, Limits, drain
+from tq.worker.execute import Executor, Run, TimeLimits, started_document
+from tq.worker.link import Link, Stores
+from tq.worker.outcome import Outcome
+
+logger = logging.getLogger("tq.worker")
+
+
+class SlotJob:
+    """One admitted delivery on its seat; see `tq.contracts.pool.Job`."""
+
+    __slots__ = ("_engine", "_limits", "is_coroutine", "record", "seat", "soft_time_limit")
+
+    def __init__(self, engine: SlotsEngine, record: Run, seat: Seat, limits: TimeLimits) -> None:
+        self._engine = engine
+        self._limits = limits
+        self.record = record
+        self.seat = seat
+        self.soft_time_limit = limits[0]
+        self.is_coroutine = bool(record.plan and record.plan.is_coroutine)
+
+    def run(self) -> None:
+        """Run the body on this thread."""
+        try:
+            self._engine.executor.perform(self.record, self.seat, self._limits)
+        finally:
+            self._engine.finished(self)
+
+    async def arun(self) -> None:
+        """Run the coroutine body on the running loop."""
+        try:
+            await self._engine.executor.aperform(self.record, self.seat, self._limits)
+        finally:
+            self._engine.finished(self)
+
+
+class SlotsEngine:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        executor: Executor,
+        seats: Sequence[Seat],
+        spawn: Spawn,
+        *,
+        limits: Limits = NO_WORKER_LIMITS,
+        largest_batch: int = LARGEST,
+    ) -> None:
+        self.executor = executor
+        self._seats = seats
+        self._spawn = spawn
+        self._limits = limits
+        self._link = Link(stores, self._seats_taken)
+        self._keep_every = stores.lease / 3
+        self._kept = time.monotonic()
+        self._size = BatchSize(slots=len(seats), largest=largest_batch)
+        self._free: deque[Seat] = deque(seats)
+        self._backlog: deque[Delivery] = deque()
+        self._running: dict[Seat, SlotJob] = {}
+        self._done: deque[Settlement] = deque()
+        self._times: deque[float] = deque()
+        self._freed: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._receiving = False
+        self._stop: StopMode | None = None
+
+    def run(self) -> None:
+        """Work until stopped."""
+        while self._stop is None:
+            self._start_bodies()
+            self._keep()
+            if self._free:
+                self._receive()
+            else:
+                self._wait_for_a_seat()
+        self._end()
+
+    def stop(self, mode: StopMode) -> None:
+        """Receive no more; WARM waits for running bodies, COLD gives them back."""
+        self._stop = max(mode, self._stop or mode)
+        self._link.stop(mode)
+
+    # -- the loop ------------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        self._observe()
+        self._receiving = True
+        done = drain(self._done)
+        limit = max(len(self._free), self._size.limit - len(self._running))
+        wait = 0.0 if self._backlog else IDLE_WAIT
+        self._backlog.extend(self._link.turn(done, limit, wait))
+        self._receiving = False
+
+    def _wait_for_a_seat(self) -> None:
+        try:
+            self._freed.get(timeout=PATIENCE)
+        except queue.Empty:
+            self._give_back()
+            self._pause()
+        while not self._freed.empty():
+            self._freed.get()
+
+    def _pause(self) -> None:
+        """All seats are taken by long bodies: sleep until one ends, or a stop has to be noticed."""
+        while self._stop is None and not self._free:
+            try:
+                self._freed.get(timeout=0.25)
+                return
+            except queue.Empty:
+                self._keep()
+
+    def _start_bodies(self) -> None:
+        started = []
+        jobs = []
+        while self._backlog and self._free:
+            run = self.executor.admit(self._backlog.popleft())
+            if run.outcome is None and not run.plan.acks_late:  # type: ignore[union-attr]
+                run = self._acknowledge(run)
+            if run.outcome is not None:
+                self._done.append(self.executor.conclude(run))
+                continue
+            if run.plan.track_started:  # type: ignore[union-attr]
+                started.append(run)
+            jobs.append(self._seat_job(run))
+        for run in started:
+            self._link.store(started_document(run, self.executor.hostname, os.getpid()))
+        for job in jobs:
+            self._spawn(job, job.seat)
+
+    def _seat_job(self, run: Run) -> SlotJob:
+        run.started = time.monotonic()
+        seat = self._free.popleft()
+        job = self._running[seat] = SlotJob(self, run, seat, self._limits.of(run))
+        return job
+
+    def _acknowledge(self, run: Run) -> Run:
+        """Acknowledge before the body runs (`acks_late=False`)."""
+        try:
+            if all(self._link.settle([Settlement(run.delivery)])):
+                return run
+        except BrokerError as exc:
+            logger.warning("not started, for it could not be acknowledged first: %s", exc)
+        return Run(run.delivery, run.call, run.plan, outcome=Outcome(states.IGNORED, requeue=True))
+
+    # -- the end of a body, on its own thread ----------------------------------------------------------------
+
+    def finished(self, job: SlotJob) -> None:
+        """A body ended; called on the thread or loop that ran it."""
+        run = job.record
+        settlement = self.executor.conclude(run)
+        if self._running.pop(job.seat, None) is not job:
+            return  # It was given back by a cold stop.
+        if run.plan.acks_late:  # type: ignore[union-attr]
+            self._done.append(settlement)
+        else:
+            self._link.effects(settlement)
+        self._times.append(time.monotonic() - run.started)
+        self._free.append(job.seat)
+        self._freed.put(None)
+        if self._receiving:
+            self._link.interrupt()
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    def _observe(self) -> None:
+        times = drain(self._times)
+        if times:
+            self._size.observe(len(times), sum(times))
+
+    def _give_back(self) -> None:
+        rest = [Settlement(delivery, Action.REQUEUE) for delivery in drain(self._backlog)]
+        batch = drain(self._done) + rest
+        try:
+            if batch:
+                self._link.settle(batch)
+        except BrokerError as exc:
+            logger.warning("could not give back %d deliveries yet: %s", len(rest), exc)
+            self._done.extend(batch)
+
+    def _keep(self) -> None:
+        if self._link.beats_itself and time.monotonic() - self._kept > self._keep_every:
+            self._kept = time.monotonic()
+            try:
+                self._link.keep()
+            except BrokerError as exc:
+                logger.warning("could not extend the lease: %s", exc)
+
+    def _end(self) -> None:
+        rest = [Settlement(delivery, Action.REQUEUE) for delivery in drain(self._backlog)]
+        self._settle_last(rest)
+        while self._running and self._stop is not StopMode.COLD:
+            try:
+                self._freed.get(timeout=0.1)
+            except queue.Empty:
+                self._keep()
+            self._settle_last([])
+        abandoned = []
+        for seat in list(self._running):
+            job = self._running.pop(seat, None)
+            if job is not None and job.record.plan and job.record.plan.acks_late:
+                abandoned.append(Settlement(job.record.delivery, Action.REQUEUE))
+        self._settle_last(abandoned)
+        self._link.close()
+
+    def _settle_last(self, rest: list[Settlement]) -> None:
+        batch = drain(self._done) + rest
+        if batch:
+            self._link.turn(batch, 0, 0.0)
+
+    def _seats_taken(self, consumer_id: str) -> None:
+        for seat in self._seats:
+            seat.consumer_id = consumer_id

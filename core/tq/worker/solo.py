@@ -1,0 +1,32 @@
+"""The pool without concurrency: bodies run one after the other in the worker's main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from tq.contracts.pool import Pool, PoolCap, PoolSetup, Seat, StopMode
+
+
+class SoloPool(Pool):
+    """One inline engine. A body that holds the interpreter longer than the lease also stops the heartbeat:
+    use prefork for such tasks."""
+
+    capabilities: ClassVar[PoolCap] = PoolCap.SOFT_LIMIT
+
+    def __init__(self, setup: PoolSetup) -> None:
+        super().__init__(setup)
+        self._seat = setup.local_seat()
+        self._engine = setup.inline_engine(self._seat)
+
+    def run(self) -> None:
+        """Run the engine until it is stopped."""
+        self._engine.run()
+
+    def stop(self, mode: StopMode) -> None:
+        """Stop it."""
+        self._engine.stop(mode)
+
+    def seats(self) -> Sequence[Seat]:
+        """The only one."""
+        return (self._seat,)

@@ -1,0 +1,110 @@
+"""A worker: a pool, the thread that keeps it alive to the broker, and the signals that end it."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from tq.contracts.pool import Pool, StopMode
+from tq.worker.keeper import Keeper
+from tq.worker.setup import WorkerSetup
+
+logger = logging.getLogger("tq.worker")
+
+Hook = Callable[..., None] | None
+
+
+class Worker:
+    """Runs until stopped. `shutdown_timeout`: seconds that a warm stop may take before it turns cold.
+
+    `hooks(name)` returns the bound caller of a worker hook, or None.
+    """
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        pool_class: type[Pool],
+        *,
+        shutdown_timeout: float | None = 60.0,
+        hooks: Callable[[str], Hook] = lambda name: None,
+        on_tick: Callable[[Pool], None] | None = None,
+    ) -> None:
+        self._setup = setup
+        self.pool = pool_class(setup)
+        self._timeout = shutdown_timeout
+        self._hooks = hooks
+        tick = (lambda: on_tick(self.pool)) if on_tick is not None else None
+        self._keeper = Keeper(setup, self.pool, lambda: self._tick(tick))
+        self._stop: StopMode | None = None
+        self._deadline: float | None = None
+        self._pid = os.getpid()
+
+    def run(self, *, install_signals: bool = True) -> None:
+        """Work until `stop`. Signals: TERM and INT stop warm, a second one cold, QUIT cold at once, USR1
+        writes all stacks to stderr. Installing signals needs the main thread."""
+        previous = self._install() if install_signals else {}
+        self._tell("worker_starting")
+        self._keeper.start()
+        self._tell("worker_ready")
+        try:
+            if self._stop is None:
+                self.pool.run()
+        finally:
+            self._tell("worker_stopping")
+            # Heartbeats end last: until here the pool may have held deliveries.
+            self._keeper.stop()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            self._tell("worker_stopped")
+
+    def stop(self, mode: StopMode = StopMode.WARM) -> None:
+        """End; from any thread or signal handler. A stop never becomes softer again."""
+        if os.getpid() != self._pid:
+            return
+        if self._stop is None and mode is StopMode.WARM and self._timeout is not None:
+            self._deadline = time.monotonic() + self._timeout
+        self._stop = max(mode, self._stop or mode)
+        self.pool.stop(self._stop)
+
+    def _install(self) -> dict[int, Any]:
+        previous: dict[int, Any] = {}
+        if threading.current_thread() is not threading.main_thread():
+            return previous
+        for name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                previous[number] = signal.signal(number, self._on_signal)
+        if hasattr(signal, "SIGUSR1"):
+            faulthandler.register(signal.SIGUSR1, all_threads=True)
+        return previous
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        quit_now = number == getattr(signal, "SIGQUIT", None)
+        self.stop(StopMode.COLD if quit_now or self._stop is not None else StopMode.WARM)
+
+    def _tick(self, also: Callable[[], None] | None) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._deadline = None
+            logger.warning("not all tasks ended within %g s; what still runs is handed back", self._timeout)
+            self._turn_cold()
+        if also is not None:
+            also()
+
+    def _turn_cold(self) -> None:
+        # Only a handler in the main thread can interrupt a body that runs there.
+        if hasattr(signal, "SIGQUIT") and signal.getsignal(signal.SIGQUIT) == self._on_signal:
+            os.kill(os.getpid(), signal.SIGQUIT)
+        else:
+            self.stop(StopMode.COLD)
+
+    def _tell(self, name: str) -> None:
+        hook = self._hooks(name)
+        if hook is not None:
+            hook(worker=self)
