@@ -1,0 +1,124 @@
+"""What becomes of a child that dies, and of the children of a parent that does."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prefork_workshop import Job, Report, Workshop, at_work, ready, until
+
+HERE = Path(__file__).parent
+
+
+def sleep_long() -> None:
+    time.sleep(60)
+
+
+def read_null() -> None:
+    faulthandler.disable()
+    ctypes.string_at(0)
+
+
+def kill_myself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (lambda: os._exit(3), "exited with status 3"),
+        (lambda: os._exit(0), "exited with status 0"),
+        (read_null, "was killed by SIGSEGV"),
+        (kill_myself, "was killed by SIGKILL"),
+    ],
+    ids=["exit 3", "exit 0", "segfault", "kill"],
+)
+def test_a_dead_child_is_reported_with_its_cause_and_replaced(body: Callable[[], object], cause: str) -> None:
+    workshop = Workshop(Job(body), Job(lambda: None))
+    with at_work(workshop) as running:
+        (before,) = running.pool.pids()
+        workshop.send(0)
+        until(lambda: workshop.reports, within=1.0)
+        assert workshop.reports == [Report("died", 0, cause, charge=True)]
+        until(lambda: running.pool.pids() and running.pool.pids() != (before,))
+        workshop.send(1)
+        until(lambda: [receipt for receipt, _ in workshop.done()] == [1])
+
+
+def test_an_idle_child_that_is_killed_is_replaced_with_a_fresh_seat() -> None:
+    workshop = Workshop(concurrency=2)
+    with at_work(workshop) as running:
+        victim, survivor = running.pool.pids()
+        seats = running.pool.seats()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: workshop.reports, within=1.0)
+        until(lambda: ready(running.pool) == 2)
+        assert workshop.reports == [Report("died", -1, "was killed by SIGKILL", charge=True)]
+        assert survivor in running.pool.pids()
+        assert victim not in running.pool.pids()
+        assert seats[0] not in running.pool.seats()
+        assert seats[1] in running.pool.seats()
+
+
+def test_the_same_works_where_a_death_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    workshop = Workshop()
+    with at_work(workshop) as running:
+        (victim,) = running.pool.pids()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: workshop.reports, within=1.0)
+        until(lambda: ready(running.pool) == 1)
+
+
+def test_a_child_whose_set_up_fails_is_reported_and_the_others_go_on() -> None:
+    workshop = Workshop(Job(lambda: None), concurrency=2)
+    with at_work(workshop) as running:
+        victim, survivor = running.pool.pids()
+        workshop.prepare_child = lambda: 1 / 0
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: any(report.cause == "exited with status 1" for report in workshop.reports))
+        workshop.send(0)
+        until(lambda: workshop.done() == [(0, survivor)])
+
+
+def test_children_of_a_killed_parent_are_gone_within_a_second() -> None:
+    parent = subprocess.Popen([sys.executable, HERE / "orphans.py"], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pids = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(pids) == 2
+    parent.kill()
+    parent.wait()
+    until(lambda: not any(map(_lives, pids)), within=1.0)
+    parent.stdout.close()
+
+
+def _lives(pid: int) -> bool:
+    """Orphans may stay as zombies where process 1 does not wait for them."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+def test_a_pool_leaves_no_process_and_no_descriptor_behind() -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    workshop = Workshop(Job(lambda: os._exit(1)), concurrency=2)
+    before = descriptors()
+    with at_work(workshop) as running:
+        workshop.send(0, 0)
+        until(lambda: len(workshop.reports) == 2)
+        until(lambda: ready(running.pool) == 2)
+        pids = running.pool.pids()
+    assert descriptors() == before - 4  # the workshop's own pipes
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)

@@ -1,0 +1,168 @@
+"""`PreforkPool`: a parent that supervises children which receive for themselves."""
+
+from __future__ import annotations
+
+import gc
+import math
+import select
+import signal
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from tq.contracts.pool import Pool, PoolCap, PoolSetup, Seat, StopMode
+from tq.errors import ImproperlyConfigured
+from tq_prefork.crew import Crew
+from tq_prefork.memory import resident
+from tq_prefork.process import ChildProcess, Verdict
+from tq_prefork.wakeup import Wakeup
+
+LOOK = 0.25
+"""Seconds between two looks at the seats: a body may begin, with a limit, while the parent sleeps."""
+LOOK_WITHOUT_PIDFD = 0.1
+"""The same where the death of a child does not wake the parent."""
+MEMORY_LOOK = 1.0
+COLD_GRACE = 1.0
+"""Seconds that a child has to give back what it holds before it is killed."""
+# By their default these end a process; in a child of this pool two of them ask for a stop that waits.
+_ENDS = frozenset({signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP})
+
+
+class PreforkPool(Pool):
+    """One engine in each of N forked children. No task travels between processes."""
+
+    capabilities = (
+        PoolCap.CONCURRENCY
+        | PoolCap.SOFT_LIMIT
+        | PoolCap.HARD_LIMIT
+        | PoolCap.TERMINATE
+        | PoolCap.RESIZE
+        | PoolCap.RECYCLE
+        | PoolCap.ISOLATED
+    )
+
+    def __init__(self, setup: PoolSetup) -> None:
+        super().__init__(setup)
+        self._target = setup.concurrency
+        self._mode: StopMode | None = None
+        self._crew: Crew | None = None
+        self._wakeup: Wakeup | None = None
+        self._terminations: deque[tuple[Seat, int, int]] = deque()
+        self._memory_look = 0.0
+        self._cold_end = math.inf
+
+    # -- called from anywhere ------------------------------------------------------------------------------
+
+    def stop(self, mode: StopMode) -> None:
+        """See `Pool.stop`."""
+        self._mode = max(mode, self._mode or mode)
+        self._wake()
+
+    def seats(self) -> Sequence[Seat]:
+        """See `Pool.seats`; children that are about to stop included, since they still hold messages."""
+        return self._crew.seats if self._crew is not None else ()
+
+    def pids(self) -> Sequence[int]:
+        """See `Pool.pids`."""
+        return self._crew.pids if self._crew is not None else ()
+
+    def resize(self, slots: int) -> None:
+        """See `Pool.resize`. Raises `ImproperlyConfigured` for less than one."""
+        if slots < 1:
+            raise ImproperlyConfigured(f"a prefork pool needs at least one child, not {slots}")
+        self._target = slots
+        self._wake()
+
+    def terminate(self, seat: Seat, receipt: int, signal: int) -> bool:
+        """See `Pool.terminate`. Signals that stop a child softly are sent as SIGKILL."""
+        if seat.receipt != receipt or seat not in self.seats():
+            return False
+        self._terminations.append((seat, receipt, signal))
+        self._wake()
+        return True
+
+    def _wake(self) -> None:
+        if self._wakeup is not None:
+            self._wakeup.set()
+
+    # -- the supervisor ------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """See `Pool.run`."""
+        # What is garbage already should not be kept by every child.
+        gc.collect()
+        self._wakeup = Wakeup()
+        self._crew = Crew(self.setup, self._wakeup.close)
+        try:
+            self._supervise(self._crew, self._wakeup)
+        finally:
+            self._crew.close()
+            self._wakeup.close()
+
+    def _supervise(self, crew: Crew, wakeup: Wakeup) -> None:
+        while True:
+            crew.reap()
+            if self._mode is None:
+                crew.fit(self._target)
+            elif not crew.processes:
+                return
+            else:
+                self._stop_all(crew, self._mode)
+            self._terminate(crew)
+            self._enforce_hard_limits(crew)
+            self._recycle_large(crew)
+            self._sleep(crew, wakeup)
+
+    def _stop_all(self, crew: Crew, mode: StopMode) -> None:
+        for process in crew.processes:
+            process.ask(mode)
+        if mode is StopMode.COLD:
+            now = time.monotonic()
+            self._cold_end = min(self._cold_end, now + COLD_GRACE)
+            if now >= self._cold_end:
+                crew.kill_all(Verdict.COLD_STOP)
+                self._cold_end = now + COLD_GRACE
+
+    def _terminate(self, crew: Crew) -> None:
+        while self._terminations:
+            seat, receipt, number = self._terminations.popleft()
+            for process in crew.processes:
+                if process.seat is seat:
+                    number = signal.SIGKILL if number in _ENDS else number
+                    process.kill_if_runs(receipt, number, Verdict.TERMINATED)
+
+    def _enforce_hard_limits(self, crew: Crew) -> None:
+        for process in crew.processes:
+            running = process.seat.read()
+            if 0.0 < running.hard_deadline <= time.monotonic() and process.why() is None:
+                process.kill_if_runs(running.receipt, signal.SIGKILL, Verdict.TIME_IS_UP)
+
+    def _recycle_large(self, crew: Crew) -> None:
+        limit, now = self.setup.max_memory_per_child, time.monotonic()
+        if limit is None or now < self._memory_look:
+            return
+        self._memory_look = now + MEMORY_LOOK
+        sizes = resident(crew.pids)
+        for process in crew.processes:
+            if sizes.get(process.pid, 0) > limit:
+                process.ask(StopMode.WARM)
+
+    def _sleep(self, crew: Crew, wakeup: Wakeup) -> None:
+        poll = select.poll()
+        poll.register(wakeup.fileno(), select.POLLIN)
+        for process in crew.processes:
+            if process.pidfd >= 0:
+                poll.register(process.pidfd, select.POLLIN)
+        poll.poll(max(self._until(crew.processes) * 1000, 0))
+        wakeup.clear()
+
+    def _until(self, processes: Sequence[ChildProcess]) -> float:
+        """Seconds until the supervisor has to look again, at most."""
+        now = time.monotonic()
+        look = LOOK if all(process.pidfd >= 0 for process in processes) else LOOK_WITHOUT_PIDFD
+        deadlines = [now + look, self._cold_end]
+        for process in processes:
+            deadline = process.seat.hard_deadline
+            if deadline > 0.0 and process.why() is None:
+                deadlines.append(deadline)
+        return min(deadlines) - now
