@@ -6,11 +6,16 @@ import difflib
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Final
 
 from tq.errors import PluginError
 from tq.plugins import discovery
 from tq.plugins.discovery import Found
 from tq.plugins.kinds import BACKEND, BROKER, Kind
+
+
+CHECKOUT: Final = Path(__file__).parents[3]
+"""The root of the repository, where tq runs from one."""
 
 
 def choose(kind: Kind, names: Sequence[str]) -> Found:
@@ -64,7 +69,7 @@ def _command(bundle: str) -> str:
     if not bundle:
         return "pip install --force-reinstall tq-core"
     command = f'pip install "tq[{bundle}]"'
-    here = Path(__file__).parents[3] / "plugins" / bundle
+    here = CHECKOUT / "plugins" / bundle
     # Until the bundles are published a checkout is where they come from.
     return f"{command}, or from this checkout: pip install -e {here}" if here.is_dir() else command
 

@@ -51,10 +51,10 @@ _REPAIR = "Reinstall it: pip install --force-reinstall {}"
 
 def _check_api(who: str, kind: Kind, supported: range, found: Found, driver: Any) -> None:
     version = getattr(driver, "api_version", None)
-    if isinstance(version, int) and version in supported:
+    if isinstance(version, int) and not isinstance(version, bool) and version in supported:
         return
     oldest, newest = supported[0], supported[-1]
-    if not isinstance(version, int):
+    if not isinstance(version, int) or isinstance(version, bool):
         raise PluginError(f"{who} is broken: {found.target} has no integer api_version (now: {newest})")
     has = oldest if oldest == newest else f"{oldest} to {newest}"
     remedy = (

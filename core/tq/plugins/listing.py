@@ -11,6 +11,7 @@ from tq.plugins import discovery
 from tq.plugins.choice import conflicts
 from tq.plugins.discovery import Found
 from tq.plugins.driver import load_driver
+from tq.plugins.hooks import GROUP, HookManager, load_hooks
 from tq.plugins.kinds import KINDS, Kind
 
 
@@ -24,7 +25,7 @@ class PluginInfo(msgspec.Struct, frozen=True):
     target: str
     """`module:attr`."""
     capabilities: str = ""
-    """Names of the capabilities, comma separated, in the order of the contract."""
+    """Capabilities, for observers their hooks: comma separated, in the order of the contract."""
     api_version: int | None = None
     error: str | None = None
 
@@ -32,8 +33,7 @@ class PluginInfo(msgspec.Struct, frozen=True):
 def list_plugins() -> list[PluginInfo]:
     """All entry points of tq's groups, sorted by kind and name within the kind."""
     rows = [_driver_row(kind, found, all_) for kind, all_ in _drivers() for found in all_]
-    hooks = discovery.scan("tq.hooks")
-    return rows + [_row("hook", found) for found in sorted(hooks, key=_name)]
+    return rows + [_hook_row(found) for found in sorted(discovery.scan(GROUP), key=_name)]
 
 
 def _drivers() -> list[tuple[Kind, list[Found]]]:
@@ -55,6 +55,18 @@ def _driver_row(kind: Kind, found: Found, rivals: list[Found]) -> PluginInfo:
     return msgspec.structs.replace(
         _row(kind.word, found), capabilities=_capabilities(driver), api_version=version
     )
+
+
+def _hook_row(found: Found) -> PluginInfo:
+    manager = HookManager()
+    try:
+        name = manager.register(load_hooks(found), name=found.name)
+    except PluginError as exc:
+        return _row("hook", found, error=str(exc))
+    hooks = manager.implemented(name)
+    if not hooks:
+        return _row("hook", found, error=f"{found.target} implements no hook: is @hookimpl missing?")
+    return msgspec.structs.replace(_row("hook", found), capabilities=", ".join(hooks))
 
 
 def _row(kind: str, found: Found, *, error: str | None = None) -> PluginInfo:
