@@ -57,6 +57,9 @@ class Workshop:
     def local_seat(self) -> Seat:
         raise AssertionError("a prefork pool shares its seats")
 
+    def forking(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def in_child(self, index: int) -> None:
         self.prepare_child()
 

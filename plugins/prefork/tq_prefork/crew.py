@@ -23,8 +23,8 @@ class Crew:
     """The processes. All methods but the reading of `seats` and `pids` belong to the supervising thread.
 
     Forking while other threads run is safe under one rule: the child uses no lock that another thread of the
-    parent may have held. Python renews its own (imports, logging, threading); `PoolSetup.in_child` must make
-    new connections and locks, and not touch the old ones.
+    parent may have held. Python renews its own (imports, logging, threading); the worker's threads are at
+    rest inside `PoolSetup.forking`; `PoolSetup.in_child` makes new connections and does not touch the old.
     """
 
     def __init__(self, setup: PoolSetup, forget: Callable[[], None]) -> None:
@@ -105,22 +105,27 @@ class Crew:
         index = next(index for index in range(len(taken) + 1) if index not in taken)
         seat = SharedSeat()
         flush()
+        try:
+            with self._setup.forking():
+                pid = self._fork(index, seat)
+        except OSError as exc:
+            logger.error("cannot fork child %d: %s", index, exc)
+            self.pace.died(0.0, time.monotonic(), f"could not be forked: {exc}")
+            return False
+        self.processes.append(ChildProcess(pid, index, seat))
+        self._publish()
+        return True
+
+    def _fork(self, index: int, seat: SharedSeat) -> int:
         # A handler of the parent must not run in a child that has not installed its own yet.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = _fork()
             if pid == 0:
                 live(index, seat, self._setup, self._lifeline, self._forget_parent, mask)
-        except OSError as exc:
-            now = time.monotonic()
-            logger.error("cannot fork child %d: %s", index, exc)
-            self.pace.died(0.0, now, f"could not be forked: {exc}")
-            return False
+            return pid
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        self.processes.append(ChildProcess(pid, index, seat))
-        self._publish()
-        return True
 
     def _forget_parent(self) -> None:
         for process in self.processes:
