@@ -1,0 +1,1 @@
+"""The rules of the broker contract, one topic a file; `tq.testing.broker` puts them together."""

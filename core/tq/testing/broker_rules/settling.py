@@ -1,0 +1,150 @@
+"""Settling: each delivery on its own, in any order, with no second effect."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tq.contracts.broker import Broker, Cap
+from tq.records import Action, Settlement
+from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle
+from tq.testing.needs import needs
+
+
+class Settling:
+    """Tests of `Consumer.settle`, `turn` and `close`."""
+
+    broker_class: ClassVar[type[Broker]]
+
+    def test_settle_of_nothing_answers_nothing(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        assert list(kit.consumer(broker, queue).settle([])) == []
+
+    def test_ack_removes_the_message_for_good(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        consumer = kit.consumer(broker, queue)
+        kit.send(broker, queue, "done")
+        assert settle(consumer, kit.take(consumer, 1)) == [True]
+        consumer.close()
+        assert kit.rest(kit.consumer(broker, queue)) == []
+
+    def test_ack_of_one_message_keeps_the_others(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        sent = names(5)
+        kit.send(broker, queue, *sent)
+        consumer = kit.consumer(broker, queue)
+        taken = kit.take(consumer, 5)
+        assert settle(consumer, [taken[2]]) == [True]
+        consumer.close()
+        assert ids(kit.take(kit.consumer(broker, queue), 4)) == sent[:2] + sent[3:]
+
+    def test_settle_takes_any_order(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, *names(6))
+        consumer = kit.consumer(broker, queue)
+        taken = kit.take(consumer, 6)
+        assert settle(consumer, [taken[5], taken[0], taken[3]]) == [True] * 3
+        assert settle(consumer, [taken[1], taken[4], taken[2]]) == [True] * 3
+        consumer.close()
+        assert kit.rest(kit.consumer(broker, queue)) == []
+
+    def test_settle_keeps_two_consumers_apart(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "first", "second")
+        one, two = kit.consumer(broker, queue), kit.consumer(broker, queue)
+        for_one, for_two = kit.take(one, 1), kit.take(two, 1)
+        assert settle(one, for_one) == [True]
+        two.close()
+        assert ids(kit.take(kit.consumer(broker, queue), 1)) == ids(for_two)
+
+    def test_settling_twice_has_no_second_effect(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "back", "other")
+        consumer = kit.consumer(broker, queue)
+        back, other = kit.take(consumer, 2)
+        assert settle(consumer, [back], Action.REQUEUE) == [True]
+        settle(consumer, [back], Action.REQUEUE)
+        settle(consumer, [back])
+        assert ids(kit.take(consumer, 1)) == ["back"]
+        assert kit.rest(consumer) == []
+        consumer.close()
+        assert sorted(ids(kit.take(kit.consumer(broker, queue), 2))) == ["back", *ids([other])]
+
+    def test_requeue_puts_the_message_at_the_head(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        sent = names(3)
+        kit.send(broker, queue, *sent)
+        consumer = kit.consumer(broker, queue)
+        assert settle(consumer, kit.take(consumer, 1), Action.REQUEUE) == [True]
+        assert ids(kit.take(consumer, 3)) == sent
+
+    def test_requeue_is_not_charged_as_an_attempt(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "back")
+        consumer = kit.consumer(broker, queue)
+        for _ in range(4):
+            (delivery,) = kit.take(consumer, 1)
+            assert delivery.attempt <= 1
+            assert settle(consumer, [delivery], Action.REQUEUE) == [True]
+
+    def test_dead_takes_the_message_out_of_its_queue(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        kit.send(broker, queue, "hopeless")
+        consumer = kit.consumer(broker, queue)
+        assert settle(consumer, kit.take(consumer, 1), Action.DEAD, reason="no such task") == [True]
+        consumer.close()
+        assert kit.rest(kit.consumer(broker, queue)) == []
+
+    def test_settle_takes_all_actions_in_one_batch(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "ack", "requeue", "dead")
+        consumer = kit.consumer(broker, queue)
+        taken = {task: delivery for delivery in kit.take(consumer, 3) for task in ids([delivery])}
+        batch = [Settlement(taken[action.value], action, reason="why") for action in Action]
+        assert list(consumer.settle(batch)) == [True] * 3
+        assert ids(kit.take(consumer, 1)) == ["requeue"]
+        assert kit.rest(consumer) == []
+
+    def test_settle_publishes_what_follows(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        follow_ups = (envelope(queue, "next"), envelope(f"{queue}-other", "elsewhere"))
+        kit.send(broker, queue, "first")
+        consumer = kit.consumer(broker, queue)
+        assert settle(consumer, kit.take(consumer, 1), publish=follow_ups) == [True]
+        assert ids(kit.take(consumer, 1)) == ["next"]
+        assert ids(kit.take(kit.consumer(broker, f"{queue}-other"), 1)) == ["elsewhere"]
+
+    @needs(Cap.ATOMIC_PUBLISH)
+    def test_settling_twice_publishes_once(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "first")
+        consumer = kit.consumer(broker, queue)
+        taken = kit.take(consumer, 1)
+        for _ in range(2):
+            settle(consumer, taken, publish=(envelope(queue, "next"),))
+        assert ids(kit.take(consumer, 1)) == ["next"]
+        assert kit.rest(consumer) == []
+
+    def test_turn_settles_and_receives(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "first")
+        consumer = kit.consumer(broker, queue)
+        taken = kit.take(consumer, 1)
+        kit.send(broker, queue, "second", "third")
+        answers, deliveries = consumer.turn([Settlement(taken[0])], 1, kit.patience)
+        assert list(answers) == [True]
+        assert ids(deliveries) == ["second"]
+        consumer.close()
+        assert ids(kit.take(kit.consumer(broker, queue), 2)) == ["second", "third"]
+
+    def test_turn_without_a_limit_only_settles(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "first", "second")
+        consumer = kit.consumer(broker, queue)
+        (first,) = kit.take(consumer, 1)
+        answers, deliveries = consumer.turn([Settlement(first)], 0, kit.patience)
+        assert (list(answers), list(deliveries)) == ([True], [])
+
+    def test_turn_without_settlements_only_receives(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "first")
+        answers, deliveries = kit.consumer(broker, queue).turn([], 5, kit.patience)
+        assert (list(answers), ids(deliveries)) == ([], ["first"])
+
+    def test_closing_a_consumer_gives_back_what_it_held(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        sent = names(4)
+        kit.send(broker, queue, *sent)
+        consumer = kit.consumer(broker, queue)
+        settle(consumer, kit.take(consumer, 3)[:1])
+        consumer.close()
+        back = kit.take(kit.consumer(broker, queue), 3)
+        assert ids(back) == sent[1:]
+        assert all(delivery.attempt <= 1 for delivery in back), "closing must not charge an attempt"

@@ -1,0 +1,28 @@
+"""Tests that run only where a plugin declares a capability."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def needs(capability: enum.Flag) -> Callable[[F], F]:
+    """Mark a test of the suite: skipped, with a reason, unless the plugin declares all of `capability`."""
+
+    def mark(test: F) -> F:
+        test.needs = capability  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def skip_undeclared(test: Callable[..., Any] | None, declared: enum.Flag, plugin: type) -> None:
+    """Skip the running test if it needs what `plugin` does not declare."""
+    needed: enum.Flag | None = getattr(test, "needs", None)
+    if needed is not None and needed not in declared:
+        pytest.skip(f"not declared by {plugin.__name__}: {type(needed).__name__}.{needed.name}")
