@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -12,20 +13,31 @@ import msgspec
 from tq.errors import ImproperlyConfigured
 
 T = TypeVar("T", bound=msgspec.Struct)
+_SECRET_PARAMETER = re.compile(
+    r"([?&;][^=&;#]*(?:passw|secret|token|credential|private_?key)[^=&;#]*=)[^&;#]*", re.IGNORECASE
+)
 
 
 def mask_url(url: str) -> str:
-    """The URL with its password as `**`, for logs and errors."""
+    """The URL with its password, and what its query calls a secret, as `**`: for logs and errors."""
     head, scheme_sep, rest = url.partition("://")
     if not scheme_sep:
         return url
-    # A password may hold any character but "@" must end the user part: the last one before the path does.
+    rest = _SECRET_PARAMETER.sub(r"\1**", rest)
     authority, slash, path = rest.partition("/")
+    if "@" not in authority and _holds_password(authority) and "@" in path:
+        # Somebody forgot to write "/" in a password as %2F: no valid URL, but it must not be shown either.
+        authority, slash, path = rest, "", ""
     user, at, host = authority.rpartition("@")
     if not at:
-        return url
+        return f"{head}://{rest}"
     name, colon, _ = user.partition(":")
     return f"{head}://{name}{':**' if colon else ''}@{host}{slash}{path}"
+
+
+def _holds_password(authority: str) -> bool:
+    _, colon, rest = authority.partition(":")
+    return bool(colon) and not rest.isdigit() and not authority.startswith("[")
 
 
 def parse_options(options_type: type[T], url: str, options: Mapping[str, Any]) -> T:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tq.config.catalog import IneffectiveSetting
 from tq.config.queues import Queue
 from tq.config.setting import Setting
-from tq.config.settings import IneffectiveSetting, Row, Settings
+from tq.config.settings import Row, Settings
 
 __all__ = ["IneffectiveSetting", "Queue", "Row", "Setting", "Settings"]

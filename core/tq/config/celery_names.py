@@ -6,7 +6,7 @@ then it is a setting like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 
 _URL = "write it into broker_url: scheme://user:password@host:port/name"
 _RESULT_URL = "write it into result_backend: redis://user:password@host:port/database"
@@ -168,13 +168,18 @@ def refusal(name: str) -> str | None:
     return REFUSED.get(name, family)
 
 
-def new_name(old: str, is_known: Callable[[str], bool]) -> str | None:
-    """Today's name for a spelling of Celery 3 (any case), where `is_known` knows today's names."""
+def is_celery(name: str) -> bool:
+    """Whether this is a name of Celery that tq knows and does not have."""
+    return name in WITHOUT_EFFECT or refusal(name) is not None
+
+
+def new_name(old: str, names: Collection[str]) -> str | None:
+    """Today's name for a spelling of Celery 3 (any case); `names` are the settings there are."""
     old = old.lower()
     if old in OLD_NAMES:
         return OLD_NAMES[old]
     for prefix, replacements in _OLD_RULES:
         if old.startswith(prefix):
-            names = (new + old.removeprefix(prefix) for new in replacements)
-            return next((name for name in names if is_known(name)), None)
+            today = (new + old.removeprefix(prefix) for new in replacements)
+            return next((name for name in today if name in names or is_celery(name)), None)
     return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from tq.errors import ImproperlyConfigured
 
@@ -12,19 +14,20 @@ OWN_FILE = "tq.toml"
 PROJECT_FILE = "pyproject.toml"
 
 
-class Table(NamedTuple):
+class Table(msgspec.Struct, frozen=True):
     """Settings as a file has them, and the name of the place."""
 
     values: Mapping[str, Any]
     origin: str
 
 
-def read_files(cwd: Path, environ: Mapping[str, str]) -> list[Table]:
+def read_files(cwd: Path | str | None, environ: Mapping[str, str]) -> list[Table]:
     """The tables that apply, weakest first: the file's own, then the profile that TQ_PROFILE names.
 
-    TQ_CONFIG names the file; otherwise it is looked for in `cwd` and above, up to the first folder with a
-    pyproject.toml or a .git. Raises `ImproperlyConfigured`.
+    TQ_CONFIG names the file; otherwise it is looked for in `cwd` (None: the process's own) and above, up to
+    the first folder with a pyproject.toml or a .git. Raises `ImproperlyConfigured`.
     """
+    cwd = Path.cwd() if cwd is None else Path(cwd).absolute()
     wanted = environ.get("TQ_PROFILE", "")
     found = _named(cwd, environ["TQ_CONFIG"]) if environ.get("TQ_CONFIG") else _search(cwd)
     if found is None:
@@ -98,5 +101,8 @@ def _read(path: Path) -> Table | None:
         raise ImproperlyConfigured(f"{path} is not valid TOML: {exc}") from exc
     if path.name != PROJECT_FILE:
         return Table(document, str(path))
-    own = document.get("tool", {}).get("tq")
+    tools = document.get("tool")
+    own = tools.get("tq") if isinstance(tools, dict) else None
+    if own is not None and not isinstance(own, dict):
+        raise ImproperlyConfigured(f"{path}: [tool.tq] is a table of settings, not {own!r}")
     return None if own is None else Table(own, f"{path} [tool.tq]")

@@ -14,34 +14,34 @@ _PLAIN = (str, bytes, int, float, bool, list, tuple, dict, set, frozenset, dt.ti
 
 
 def load(path: str) -> Any:
-    """What `package.module`, `package.module:attribute` or `package.module.attribute` names."""
-    module, colon, attribute = path.partition(":")
-    if not colon and not _importable(module):
-        module, _, attribute = path.rpartition(".")
+    """What `package.module`, `package.module:attribute` or `package.module.attribute` names.
+
+    Raises `ImproperlyConfigured` where it cannot be imported, whatever its code raised.
+    """
+    module, colon, attributes = path.partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split(".") if attribute else ():
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as exc:
+        found = importlib.import_module(module) if colon else _module_or_attribute(path)
+        for attribute in attributes.split(".") if colon else ():
+            found = getattr(found, attribute)
+    except Exception as exc:  # the code of a settings module may raise anything
+        hint = f"; write {path.removesuffix('.py')!r}" if path.endswith(".py") else ""
         raise ImproperlyConfigured(
-            f"cannot read settings from {path!r}: {exc}. It is imported as 'module', 'module:attribute' or "
-            "'module.attribute' from the working directory and sys.path"
+            f"cannot read settings from {path!r}: {type(exc).__name__}: {exc}{hint}. It is imported from sys.path "
+            "as 'module', 'module:attribute' or 'module.attribute'"
         ) from exc
     return found
 
 
 def entries(
-    source: Any, namespace: str | None, is_known: Callable[[str], bool], explains: Callable[[str], bool]
+    source: Any, namespace: str | None, is_setting: Callable[[str], bool], is_old: Callable[[str], bool]
 ) -> Iterator[tuple[str, str, Any]]:
     """(key as written, setting's name, value) of each setting in `source`.
 
-    With a namespace these are the keys that begin with it; without, all keys of a mapping, and of anything
-    else the names that are settings, that look like a misspelt one, or that `explains` knows a word about.
+    With a namespace these are the keys that begin with it; without, all keys of a mapping. Anything else
+    may hold helpers as well (imports, functions, CONSTANTS): there it is the names that are settings, all
+    plain values in lower case, and plain values under old spellings, which the caller refuses.
     """
-    if isinstance(source, Mapping):
-        keys, read = [key for key in source if isinstance(key, str)], source.__getitem__
-    else:
-        keys, read = _public(source), lambda key: getattr(source, key)
+    keys, read = _reader(source)
     if namespace:
         prefix = namespace.rstrip("_").upper() + "_"
         for key in keys:
@@ -49,25 +49,28 @@ def entries(
                 yield key, key[len(prefix) :].lower(), read(key)
         return
     for key in keys:
-        if isinstance(source, Mapping) or is_known(key) or explains(key) or _looks_meant(key, read(key)):
+        if isinstance(source, Mapping) or is_setting(key) or _looks_meant(key, keys, read(key), is_old):
             yield key, key, read(key)
 
 
-def _importable(module: str) -> bool:
-    """Whether all of a dotted path is a module; errors inside the module are left for the import proper."""
-    from importlib.util import find_spec
-
+def _module_or_attribute(path: str) -> Any:
     try:
-        return find_spec(module) is not None
-    except (ModuleNotFoundError, ValueError):
-        return False
+        return importlib.import_module(path)
+    except ModuleNotFoundError as exc:
+        owner, _, attribute = path.rpartition(".")
+        if not owner or exc.name is None or not f"{path}.".startswith(f"{exc.name}."):
+            raise
+    return getattr(importlib.import_module(owner), attribute)
 
 
-def _public(source: Any) -> list[str]:
+def _reader(source: Any) -> tuple[list[str], Callable[[str], Any]]:
+    if isinstance(source, Mapping):
+        return [key for key in source if isinstance(key, str)], source.__getitem__
     names = vars(source) if isinstance(source, ModuleType) else dir(source)
-    return [name for name in names if not name.startswith("_")]
+    return [name for name in names if not name.startswith("_")], lambda name: getattr(source, name)
 
 
-def _looks_meant(key: str, value: Any) -> bool:
-    """A lower-case plain value is a setting or a mistake; imports, functions and CONSTANTS are helpers."""
-    return key.islower() and isinstance(value, _PLAIN)
+def _looks_meant(key: str, keys: list[str], value: Any, is_old: Callable[[str], bool]) -> bool:
+    if not isinstance(value, _PLAIN):
+        return False
+    return key.islower() or (is_old(key) and key.lower() not in keys)

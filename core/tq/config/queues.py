@@ -30,7 +30,7 @@ def read_queues(value: Any) -> Any:
     if isinstance(value, str):
         return [_queue(value)]
     if isinstance(value, Mapping):
-        return [_queue({"name": name, **(options or {})}) for name, options in value.items()]
+        return [_queue({"name": name, **_options(name, options)}) for name, options in value.items()]
     if isinstance(value, list | tuple | set | frozenset):
         return [_queue(item) for item in value]
     return value
@@ -47,6 +47,15 @@ def _queue(item: Any) -> Queue:
         return msgspec.convert({**item, "exchange": _exchange(item.get("exchange"))}, Queue)
     except msgspec.ValidationError as exc:
         raise ValueError(f"queues: {exc}") from None
+
+
+def _options(name: Any, options: Any) -> dict[str, Any]:
+    if options is not None and not isinstance(options, Mapping):
+        raise ValueError(f"queues: a mapping of options for {name!r}, not {type(options).__name__}")
+    known = dict(options or {})
+    if "binding_key" in known:
+        known.setdefault("routing_key", known.pop("binding_key"))
+    return known
 
 
 def _attributes(queue: Any) -> dict[str, Any]:

@@ -1,44 +1,31 @@
-"""The settings of one application: where each value comes from, and which one wins."""
+"""The settings of one application, as the rest of tq and its users see them."""
 
 from __future__ import annotations
 
-import os
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from tq.config import celery_names, objects
-from tq.config.convert import convert, from_text
-from tq.config.definitions import DEFINITIONS
-from tq.config.environment import variables
+import msgspec
+
+from tq.config.catalog import Catalog
 from tq.config.fields import SettingsFields
-from tq.config.files import read_files
+from tq.config.layers import Layers
 from tq.config.masking import shown
 from tq.config.setting import Setting
-from tq.config.unknown import explains, unknown
-from tq.errors import ImproperlyConfigured
+from tq.errors import ImproperlyConfigured, UnknownSetting
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT = "default"
 
 
-class IneffectiveSetting(UserWarning):
-    """A setting of Celery was given that needs no counterpart here."""
-
-
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True):
     """One line of the report; `value` is shown without its secrets."""
 
     name: str
     value: str
-    origin: str
-
-
-class Entry(NamedTuple):
-    """A checked value and where it was written."""
-
-    value: Any
     origin: str
 
 
@@ -48,10 +35,9 @@ class Settings(SettingsFields):
     The sources, weakest first: defaults, file, environment, `add_object`/`add_envvar`, and what Python code
     says; within the last two the later one wins. Files, environment and modules given by name are read when
     the first setting is read. Wrong values raise `ImproperlyConfigured`, wrong names `UnknownSetting`, which
-    is an AttributeError too.
+    is an AttributeError too. Reading is as fast as reading any attribute, and safe between threads.
 
-    `plugins` gives the definitions that plugins declare; it is called once, when a name is met that tq does
-    not know, or when all settings are listed.
+    `plugins` gives the definitions that plugins declare, see `Catalog`.
     """
 
     def __init__(
@@ -63,20 +49,9 @@ class Settings(SettingsFields):
         cwd: Path | str | None = None,
         plugins: Callable[[], Iterable[Setting]] | None = None,
     ) -> None:
-        self._definitions = {setting.name: setting for setting in DEFINITIONS}
-        self._files = files
-        self._environ = environ
-        self._cwd = cwd
-        self._plugins = plugins
         self._lock = threading.RLock()
-        self._file: dict[str, Entry] = {}
-        self._env: dict[str, Entry] = {}
-        self._object: dict[str, Entry] = {}
-        self._explicit: dict[str, Entry] = {}
-        self._pending: list[tuple[str, str | None]] = []
-        self._warned: set[str] = set()
-        self._read_sources = False
-        self._loading = False
+        self._catalog = Catalog(plugins, reserved=frozenset(dir(Settings)))
+        self._layers = Layers(self._catalog, files=files, environ=environ, cwd=cwd)
         self.assign(explicit or {}, origin="TQ(...)")
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -84,14 +59,14 @@ class Settings(SettingsFields):
     if not TYPE_CHECKING:  # a type checker shall go by SettingsFields
 
         def __getattr__(self, name: str) -> Any:
-            """Runs on the first read only: the value is kept in the instance, where Python finds it first."""
+            """Runs on the first read only: the value stays in the instance, where Python finds it first."""
             if name.startswith("_"):
                 raise AttributeError(name)
             with self._lock:
-                setting = self._definition(name, name, "read")
+                setting = self._catalog.require(name, name, "read from app.conf")
                 self._load()
                 value = self._value(setting)
-                if setting.default_of is None and not self._loading:
+                if setting.default_of is None and not self._layers.loading:
                     self.__dict__[name] = value
                 return value
 
@@ -100,18 +75,17 @@ class Settings(SettingsFields):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The setting's value, or `default` where there is no such setting."""
-        return getattr(self, name, default)
+        names = self._catalog.all()
+        return self[name] if name in names else default
 
     def __contains__(self, name: object) -> bool:
-        return name in self._definitions
+        return name in self._catalog.all()
 
     def __iter__(self) -> Iterator[str]:
-        self._discover()
-        return iter(tuple(self._definitions))
+        return iter(tuple(self._catalog.all()))
 
     def __len__(self) -> int:
-        self._discover()
-        return len(self._definitions)
+        return len(self._catalog.all())
 
     def is_set(self, name: str) -> bool:
         """Whether any source says something about this setting."""
@@ -120,20 +94,24 @@ class Settings(SettingsFields):
     def origin(self, name: str) -> str:
         """Where the effective value was written; "default" where nowhere."""
         with self._lock:
-            self._definition(name, name, "read")
+            self._catalog.require(name, name, "read from app.conf")
             self._load()
-            entry = self._entry(name)
+            entry = self._layers.entry(name)
             return DEFAULT if entry is None else entry.origin
 
     @property
     def changed(self) -> dict[str, Any]:
         """The settings that some source gives, with their values (secrets are not masked)."""
-        return {name: self[name] for name in self if self.is_set(name)}
+        try:
+            return {name: self[name] for name in self if self.is_set(name)}
+        except (
+            UnknownSetting
+        ) as exc:  # an AttributeError: inside a property Python would take it for its absence
+            raise ImproperlyConfigured(str(exc)) from exc
 
     def definitions(self) -> tuple[Setting, ...]:
         """All settings there are, those of plugins included."""
-        self._discover()
-        return tuple(self._definitions.values())
+        return tuple(self._catalog.all().values())
 
     def explain(self) -> list[Row]:
         """Each setting with its effective value and origin, without secrets; for `tq report`."""
@@ -151,32 +129,33 @@ class Settings(SettingsFields):
         self.assign({name: value}, origin=f"app.conf[{name!r}] = ...")
 
     def update(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> None:
-        """Set several settings; all or, where one is wrong, none."""
+        """Set several settings; where one is wrong, none."""
         self.assign({**(values or {}), **more}, origin="app.conf.update(...)")
 
     def assign(self, values: Mapping[str, Any], *, origin: str) -> None:
-        """`update` for callers that say where the values come from, such as a command's options."""
+        """`update` for callers that say where the values come from, such as the options of a command."""
         with self._lock:
-            new = self._convert_all(((name, name, value) for name, value in values.items()), origin)
-            self._commit(self._explicit, new)
+            new = self._layers.checked(((name, name, value) for name, value in values.items()), origin)
+            self._layers.explicit |= new
+            self._forget(new)
 
     def add_object(self, source: Any, namespace: str | None = None) -> None:
         """Take settings from a module, class, instance or mapping, or from the path of one.
 
-        A path is imported when the first setting is read. With a namespace ("CELERY") the source's names are
-        upper case and begin with it: CELERY_BROKER_URL.
+        A path is imported when the first setting is read, or at once where that has happened. With a
+        namespace ("CELERY") the source's names begin with it, in upper case: CELERY_BROKER_URL.
         """
         with self._lock:
-            self._pending.append((source, namespace)) if isinstance(source, str) else self._take(
-                source, namespace
-            )
-            if self._read_sources:
-                self._take_pending()
+            if isinstance(source, str):
+                self._layers.add_path(source, namespace)
+                if self._layers.loaded:
+                    self._load()
+            else:
+                self._forget(self._layers.add_object(source, namespace))
 
     def add_envvar(self, variable: str) -> None:
         """`add_object` with the path that an environment variable holds. Raises where it is not set."""
-        environ = os.environ if self._environ is None else self._environ
-        path = environ.get(variable, "")
+        path = self._layers.environ.get(variable, "")
         if not path:
             raise ImproperlyConfigured(
                 f"the environment variable {variable} is not set; it shall name a module with settings: "
@@ -185,120 +164,21 @@ class Settings(SettingsFields):
         self.add_object(path)
 
     def define(self, definitions: Iterable[Setting]) -> None:
-        """Add settings that a plugin declares. Raises where a name is taken or cannot be an attribute."""
-        for setting in definitions:
-            if self._definitions.get(setting.name, setting) != setting:
-                raise ImproperlyConfigured(
-                    f"setting {setting.name} is defined twice, by {setting.group} as well"
-                )
-            if (
-                not setting.name.isidentifier()
-                or setting.name.startswith("_")
-                or hasattr(Settings, setting.name)
-            ):
-                raise ImproperlyConfigured(
-                    f"{setting.name!r} cannot be the name of a setting ({setting.group})"
-                )
-            self._definitions[setting.name] = setting
+        """Add settings that a plugin declares. Raises where a name is taken or cannot be one."""
+        with self._lock:
+            self._catalog.define(definitions)
 
-    # -- sources -------------------------------------------------------------------------------------------
+    # ------------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        """Read what waits to be read. Where it fails nothing is kept, so that the next read fails as well."""
-        if self._loading or (self._read_sources and not self._pending):
-            return
-        self._loading = True
-        try:
-            if not self._read_sources:
-                self._read_outside()
-            self._take_pending()
-            self._read_sources = True
-        finally:
-            self._loading = False
+        self._forget(self._layers.load())
 
-    def _read_outside(self) -> None:
-        environ = os.environ if self._environ is None else self._environ
-        tables = (
-            read_files(Path.cwd() if self._cwd is None else Path(self._cwd).absolute(), environ)
-            if self._files
-            else []
-        )
-        file: dict[str, Entry] = {}
-        for table in tables:
-            file |= self._convert_all(
-                ((key, key, value) for key, value in table.values.items()), table.origin, strict=False
-            )
-        env: dict[str, Entry] = {}
-        for variable, name, text in variables(environ):
-            origin = f"environment {variable}"
-            setting = self._find(name, variable, origin)
-            if setting is not None:
-                env[name] = Entry(from_text(setting, text, origin), origin)
-        self._file, self._env = file, env
-
-    def _take_pending(self) -> None:
-        for path, namespace in tuple(self._pending):
-            self._take(objects.load(path), namespace, path)
-            self._pending.remove((path, namespace))
-
-    def _take(self, source: Any, namespace: str | None, path: str = "") -> None:
-        name = path or getattr(source, "__name__", type(source).__name__)
-        found = objects.entries(
-            source, namespace, self._is_known, lambda key: explains(key, self._definitions)
-        )
-        self._commit(self._object, self._convert_all(found, f"config_from_object({name!r})"))
-
-    def _convert_all(
-        self, items: Iterable[tuple[str, str, Any]], origin: str, *, strict: bool = True
-    ) -> dict[str, Entry]:
-        new: dict[str, Entry] = {}
-        for written, name, value in items:
-            setting = self._find(name, written, origin)
-            if setting is not None:
-                new[name] = Entry(convert(setting, value, origin, strict=strict), origin)
-        return new
-
-    def _commit(self, layer: dict[str, Entry], new: dict[str, Entry]) -> None:
-        layer.update(new)
-        for name in new:
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in names:
             self.__dict__.pop(name, None)
 
-    # -- definitions and values ----------------------------------------------------------------------------
-
-    def _is_known(self, name: str) -> bool:
-        return name in self._definitions or name in celery_names.WITHOUT_EFFECT
-
-    def _find(self, name: str, written: str, origin: str) -> Setting | None:
-        """The definition of a name in a source; None for one without effect, which is warned about once."""
-        why = celery_names.WITHOUT_EFFECT.get(name)
-        if why is None or name in self._definitions:
-            return self._definition(name, written, origin)
-        if name not in self._warned:
-            self._warned.add(name)
-            warnings.warn(
-                f"setting {written} ({origin}) has no effect: {why}", IneffectiveSetting, stacklevel=2
-            )
-        return None
-
-    def _definition(self, name: str, written: str, origin: str) -> Setting:
-        if name not in self._definitions:
-            self._discover()
-        setting = self._definitions.get(name)
-        if setting is None:
-            raise unknown(name, written, origin, self._definitions)
-        return setting
-
-    def _discover(self) -> None:
-        plugins, self._plugins = self._plugins, None
-        if plugins is not None:
-            self.define(plugins())
-
-    def _entry(self, name: str) -> Entry | None:
-        layers = (self._explicit, self._object, self._env, self._file)
-        return next((layer[name] for layer in layers if name in layer), None)
-
     def _value(self, setting: Setting) -> Any:
-        entry = self._entry(setting.name)
+        entry = self._layers.entry(setting.name)
         if entry is not None:
             return entry.value
         if setting.default_of is not None:

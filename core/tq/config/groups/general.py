@@ -32,7 +32,7 @@ def names_from(value: Any) -> Any:
     """A lone name stands for a tuple of one; a set has no order to keep, so it is sorted."""
     if isinstance(value, str):
         return (value,)
-    return sorted(value) if isinstance(value, set | frozenset) else value
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else value
 
 
 SETTINGS = (

@@ -19,6 +19,12 @@ def _none_for_zero(seconds: float | None) -> float | None:
     return seconds or None
 
 
+def _with_scheme(url: str | None) -> str | None:
+    if url is not None and "://" not in url:
+        raise ValueError("a URL with a scheme, such as 'redis://localhost:6379/1', or none")
+    return url
+
+
 def _none_for_disabled(value: Any) -> Any:
     return None if value in ("", "disabled", "disabled://") else value
 
@@ -33,6 +39,7 @@ SETTINGS = (
         doc="Where states and results are kept; the scheme chooses the plugin. None: nowhere.",
         group=GROUP,
         prepare=_none_for_disabled,
+        check=_with_scheme,
     ),
     Setting(
         name="result_backend_transport_options",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tq.config.queues import Queue, read_queues
 from tq.config.routes import check_routes
 from tq.config.setting import Setting
-from tq.config.types import Name, PositiveSeconds, Priority
+from tq.config.types import Name, Priority, Seconds
 
 GROUP = "Tasks"
 _RATE = re.compile(r"\d+(\.\d+)?(/[smh])?")
@@ -18,6 +18,10 @@ def _rate(value: str | float | None) -> str | float | None:
     if value is not None and not _RATE.fullmatch(str(value)):
         raise ValueError("a number of tasks a second, or a text such as '10/s', '100/m' or '1000/h'")
     return value
+
+
+def _none_for_zero(seconds: float | None) -> float | None:
+    return seconds or None
 
 
 SETTINGS = (
@@ -146,19 +150,22 @@ SETTINGS = (
     ),
     Setting(
         name="task_time_limit",
-        type=PositiveSeconds | None,
+        type=Seconds | None,
         default=None,
         unit="seconds",
-        doc="The task's process is killed after this time, and the task fails with `TimeLimitExceeded`.",
+        doc="The task's process is killed after this time, and the task fails with `TimeLimitExceeded`; none or "
+        "0: never.",
         group=GROUP,
+        check=_none_for_zero,
     ),
     Setting(
         name="task_soft_time_limit",
-        type=PositiveSeconds | None,
+        type=Seconds | None,
         default=None,
         unit="seconds",
-        doc="`SoftTimeLimitExceeded` is raised inside the task after this time.",
+        doc="`SoftTimeLimitExceeded` is raised inside the task after this time; none or 0: never.",
         group=GROUP,
+        check=_none_for_zero,
     ),
     Setting(
         name="task_track_started",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from tq.config.setting import Setting
@@ -22,10 +21,14 @@ def _none_for_zero(value: Any) -> Any:
 
 
 def _level_name(value: Any) -> Any:
+    import logging  # not at the top: 3 ms of each start
+
     return logging.getLevelName(value) if type(value) is int else value
 
 
 def _known_level(name: str) -> str:
+    import logging
+
     if name.upper() not in logging.getLevelNamesMapping():
         raise ValueError("a log level: DEBUG, INFO, WARNING, ERROR or CRITICAL")
     return name.upper()
