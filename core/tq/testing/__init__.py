@@ -30,12 +30,16 @@ except ImportError as exc:
 _pytest.register_assert_rewrite(
     "tq.testing.broker",
     "tq.testing.broker_rules",
+    "tq.testing.broker_kit",
+    "tq.testing.result_rules",
+    "tq.testing.result_kit",
     "tq.testing.results",
     "tq.testing.serializer",
     "tq.testing.pool",
 )
 
 from tq.testing.broker import BrokerConformance
+from tq.testing.results import ResultBackendConformance
 
-__all__ = ["BrokerConformance"]
+__all__ = ["BrokerConformance", "ResultBackendConformance"]
 del _hypothesis, _pytest

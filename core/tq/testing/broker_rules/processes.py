@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable
 from typing import ClassVar
 
 import pytest
 
 from tq.contracts.broker import Broker, Cap
 from tq.testing.broker_kit import BrokerKit, ids, names, settle
+from tq.testing.forks import in_child
 from tq.testing.needs import needs
 
 
@@ -102,16 +102,3 @@ class Processes:
         assert in_child(child) == -9
         broker.release(consumer_id, running=[])
         assert ids(kit.take(kit.consumer(broker, queue), 5)) == sent
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Run in a forked child; its exit code, negative for a signal."""
-    process = multiprocessing.get_context("fork").Process(target=work)
-    process.start()
-    process.join(60)
-    if process.is_alive():
-        process.kill()
-        process.join()
-        pytest.fail("a forked child did not end within 60 s")
-    assert process.exitcode is not None
-    return process.exitcode

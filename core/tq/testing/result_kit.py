@@ -1,0 +1,86 @@
+"""What the result backend tests share: backends that are closed at the end, and documents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tq.contracts.results import ResultBackend
+from tq.contracts.serializer import Serializer
+from tq.errors import BackendError
+from tq.records import TaskMeta
+
+
+class ResultKit:
+    """The plugin under test, and how patient to be with it."""
+
+    def __init__(
+        self,
+        backend_class: type[ResultBackend],
+        url: str,
+        options: Mapping[str, Any],
+        serializer: Serializer,
+        slow_factor: float,
+    ) -> None:
+        self.backend_class = backend_class
+        self.url = url
+        self.options = options
+        self.serializer = serializer
+        self.patience = 6.0 * slow_factor
+        """How long to wait, in seconds, for what must come."""
+        self.moment = 0.1 * slow_factor
+        """How long to wait, in seconds, for what must not come."""
+        self._open: list[ResultBackend] = []
+
+    def backend(self, url: str | None = None, expires: float | None = 3600.0) -> ResultBackend:
+        """A new connection, as another process would make it."""
+        made = self.backend_class(
+            self.url if url is None else url,
+            dict(self.options),
+            serializer=self.serializer,
+            expires=expires,
+        )
+        self._open.append(made)
+        return made
+
+    def close(self) -> None:
+        """Close all."""
+        while self._open:
+            self._open.pop().close()
+
+    def eventually(self, condition: Callable[[], Any], what: str) -> Any:
+        """Call `condition` until it answers something true, or fail when patience is over."""
+        until = time.monotonic() + self.patience
+        while not (answer := condition()):
+            assert time.monotonic() < until, f"did not happen within {self.patience} s: {what}"
+            time.sleep(0.02)
+        return answer
+
+    def survive(self, call: Callable[[], Any]) -> Any:
+        """Call again while the store is away, as a worker does."""
+        until = time.monotonic() + 30.0
+        while True:
+            try:
+                return call()
+            except BackendError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+
+
+def success(task_id: str, result: Any = None, **more: Any) -> TaskMeta:
+    """The document of a task that ended well."""
+    return TaskMeta(task_id, "SUCCESS", result, date_done="2026-11-21T07:31:33.000001+00:00", **more)
+
+
+def failure(task_id: str) -> TaskMeta:
+    """The document of a task that failed, as Celery writes it."""
+    error = {"exc_type": "ValueError", "exc_message": ["größe", 3], "exc_module": "builtins"}
+    return TaskMeta(
+        task_id,
+        "FAILURE",
+        error,
+        traceback="Traceback ...\nValueError: größe",
+        date_done="2026-11-21T07:31:33+00:00",
+    )

@@ -1,0 +1,1 @@
+"""The rules of the result backend contract, one topic a file; `tq.testing.results` puts them together."""
