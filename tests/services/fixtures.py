@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
 
 from tests.services import ports
 from tests.services.catalog import ServiceMissing
+from tests.services.celery import CeleryMissing
+from tests.services.celery import celery_python as find_celery
 from tests.services.mariadb import MariadbServer
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
@@ -100,6 +103,15 @@ def mariadb_url(shared_mariadb: MariadbServer) -> str:
 def mariadb_server() -> Iterator[Callable[..., MariadbServer]]:
     """Make started MariaDB servers for this test: `mariadb_server("--max-connections=5")`."""
     yield from _factory(MariadbServer)
+
+
+@pytest.fixture(scope="session")
+def celery_python(pytestconfig: pytest.Config) -> Path:
+    """A Python with Celery 5.7 and its Redis client, and without tq; built once, below .nox."""
+    try:
+        return find_celery(pytestconfig.rootpath / ".nox")
+    except CeleryMissing as missing:
+        unavailable(str(missing))
 
 
 def _started(make: Callable[[], AnyServer]) -> AnyServer:
