@@ -40,6 +40,7 @@ _pytest.register_assert_rewrite(
 
 from tq.testing.broker import BrokerConformance
 from tq.testing.results import ResultBackendConformance
+from tq.testing.serializer import SerializerConformance
 
-__all__ = ["BrokerConformance", "ResultBackendConformance"]
+__all__ = ["BrokerConformance", "ResultBackendConformance", "SerializerConformance"]
 del _hypothesis, _pytest
