@@ -16,9 +16,13 @@ from tq.plugins import registry
 from tq.plugins.address import read_address
 from tq.testing.dist import fake_dist, on_path
 
-from . import sources
-
 Install = Callable[..., Path]
+
+# The smallest drivers that fulfil the contracts.
+DRIVERS = Path(__file__).parent / "drivers"
+BROKER, BACKEND, SERIALIZER, POOL = (
+    (DRIVERS / f"{kind}.txt").read_text("utf-8") for kind in ("broker", "backend", "serializer", "pool")
+)
 
 
 def refused(call: Callable[..., object], *args: object) -> str:
@@ -32,7 +36,7 @@ def refused(call: Callable[..., object], *args: object) -> str:
 
 
 def test_a_broker_is_found_by_the_scheme_of_its_url(install: Install) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     broker = registry.load_broker("acme://u:p@host/0")
     assert isinstance(broker, Broker)
     assert broker.url == "acme://u:p@host/0"
@@ -41,19 +45,19 @@ def test_a_broker_is_found_by_the_scheme_of_its_url(install: Install) -> None:
 
 def test_a_distribution_installed_after_the_first_look_is_found(install: Install) -> None:
     refused(registry.broker_class, "acme://")
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     assert registry.broker_class("acme://").__name__ == "MyBroker"
 
 
 def test_options_reach_the_driver_which_refuses_unknown_ones(install: Install) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     with pytest.raises(ImproperlyConfigured, match="visibility"):
         registry.load_broker("acme://host", {"visibility": 3})
 
 
 def test_a_backend_gets_its_serializer_and_expiry(install: Install) -> None:
-    install("acme-results", sources.BACKEND, {"tq.backends": {"acme": "acme_results:MyBackend"}})
-    install("acme-mine", sources.SERIALIZER, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
+    install("acme-results", BACKEND, {"tq.backends": {"acme": "acme_results:MyBackend"}})
+    install("acme-mine", SERIALIZER, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
     serializer = registry.load_serializer("mine")
     backend = registry.load_backend("acme://host", serializer=serializer, expires=5.0)
     assert (backend.serializer, backend.expires) == (serializer, 5.0)
@@ -61,7 +65,7 @@ def test_a_backend_gets_its_serializer_and_expiry(install: Install) -> None:
 
 
 def test_the_full_scheme_wins_over_the_part_before_the_plus(install: Install) -> None:
-    two = sources.BACKEND + "\nclass Special(MyBackend): pass\n"
+    two = BACKEND + "\nclass Special(MyBackend): pass\n"
     install("acme-db", two, {"tq.backends": {"acme": "acme_db:MyBackend", "acme+pg": "acme_db:Special"}})
     assert registry.backend_class("acme+pg://host/db").__name__ == "Special"
     assert registry.backend_class("acme+mysql://host/db").__name__ == "MyBackend"
@@ -70,13 +74,13 @@ def test_the_full_scheme_wins_over_the_part_before_the_plus(install: Install) ->
 
 
 def test_a_bare_installed_name_counts_as_a_url(install: Install) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     assert registry.load_broker("acme").url == "acme://"
 
 
 def test_serializers_pools_and_schedulers_are_found_by_name(install: Install) -> None:
-    install("acme-mine", sources.SERIALIZER, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
-    install("acme-pool", sources.POOL, {"tq.pools": {"fibres": "acme_pool:MyPool"}})
+    install("acme-mine", SERIALIZER, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
+    install("acme-pool", POOL, {"tq.pools": {"fibres": "acme_pool:MyPool"}})
     install("acme-beat", "class Nightly: pass", {"tq.schedulers": {"nightly": "acme_beat:Nightly"}})
     assert registry.load_serializer("mine").dumps(1) == b"1"
     assert registry.load_pool("fibres").__name__ == "MyPool"
@@ -84,14 +88,14 @@ def test_serializers_pools_and_schedulers_are_found_by_name(install: Install) ->
 
 
 def test_a_serializer_may_be_registered_as_an_instance(install: Install) -> None:
-    source = sources.SERIALIZER + "\nready = MySerializer()\n"
+    source = SERIALIZER + "\nready = MySerializer()\n"
     install("acme-mine", source, {"tq.serializers": {"mine": "acme_mine:ready"}})
     assert registry.load_serializer("mine").loads(b"x") == "x"
 
 
 def test_a_class_can_be_named_instead_of_registered(install: Install) -> None:
     install("acme-beat", "class Nightly: pass", {})
-    install("acme-pool", sources.POOL, {})
+    install("acme-pool", POOL, {})
     assert registry.load_scheduler("acme_beat:Nightly").__name__ == "Nightly"
     assert registry.load_pool("acme_pool:MyPool").__name__ == "MyPool"
     assert "acme_beat:Hourly" in refused(registry.load_scheduler, "acme_beat:Hourly")
@@ -168,14 +172,14 @@ def test_the_message_names_the_checkout_where_the_bundle_lies_in_it(
 
 
 def test_a_misspelt_scheme_gets_a_suggestion_among_known_and_installed(install: Install) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     assert refused(registry.load_broker, "reddis://h").endswith("did you mean redis://?")
     assert refused(registry.load_broker, "acne://h").endswith("did you mean acme://?")
     assert refused(registry.load_pool, "preforc").endswith("did you mean 'prefork'?")
 
 
 def test_a_scheme_like_no_other_lists_what_is_installed(install: Install) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     message = refused(registry.load_broker, "zzqx://h")
     assert message.startswith("no broker plugin for zzqx://: installed: acme://")
 
@@ -277,7 +281,7 @@ def test_a_serializer_names_what_it_lacks(install: Install) -> None:
 
 
 def test_a_serializer_that_cannot_be_made_is_a_plugin_error(install: Install) -> None:
-    source = sources.SERIALIZER + "\n    def __init__(self):\n        raise OSError('no key file')\n"
+    source = SERIALIZER + "\n    def __init__(self):\n        raise OSError('no key file')\n"
     install("acme-mine", source, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
     assert "OSError: no key file" in refused(registry.load_serializer, "mine")
 
@@ -288,18 +292,15 @@ def test_a_scheduler_has_to_be_a_class(install: Install) -> None:
 
 
 def test_a_driver_that_cannot_be_made_hides_the_password_its_error_quotes(install: Install) -> None:
-    source = (
-        sources.BROKER
-        + "\n    def __init__(self, url, options=None):\n        raise ValueError('bad ' + url)\n"
-    )
+    source = BROKER + "\n    def __init__(self, url, options=None):\n        raise ValueError('bad ' + url)\n"
     install("acme-broker", source, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     message = refused(registry.load_broker, "acme://u:hunter2@h")
     assert message == ("the broker for acme://u:**@h cannot be made: ValueError: bad acme://u:**@h")
 
 
 def test_two_distributions_for_one_scheme_are_both_named(install: Install) -> None:
-    install("acme-one", sources.BROKER, {"tq.brokers": {"acme": "acme_one:MyBroker"}}, "1.1")
-    install("acme-two", sources.BROKER, {"tq.brokers": {"ACME": "acme_two:MyBroker"}}, "2.2")
+    install("acme-one", BROKER, {"tq.brokers": {"acme": "acme_one:MyBroker"}}, "1.1")
+    install("acme-two", BROKER, {"tq.brokers": {"ACME": "acme_two:MyBroker"}}, "2.2")
     message = refused(registry.load_broker, "acme://u:hunter2@h")
     assert message.startswith("two installed plugins claim the broker acme://: ")
     assert "acme-one 1.1 (acme_one:MyBroker)" in message
@@ -313,16 +314,14 @@ def test_one_distribution_that_lies_on_the_path_twice_is_no_conflict(site: Path,
     moved = {"tq.brokers": {"acme": "old_acme:MyBroker"}}
     fake_dist(site, "Acme_Broker", "1.0", entry_points=moved)
     with on_path(tmp_path / "checkout") as checkout:
-        fake_dist(
-            checkout, "acme-broker", "1.1", entry_points=points, modules={"acme_broker": sources.BROKER}
-        )
+        fake_dist(checkout, "acme-broker", "1.1", entry_points=points, modules={"acme_broker": BROKER})
         assert registry.broker_class("acme://").__module__ == "acme_broker"
 
 
 def test_the_remains_of_an_older_version_in_the_same_folder_are_no_conflict(install: Install) -> None:
     points = {"tq.brokers": {"acme": "acme_broker:MyBroker"}}
-    install("acme-broker", sources.BROKER, points, "1.0")
-    install("acme-broker", sources.BROKER, points, "1.1")
+    install("acme-broker", BROKER, points, "1.0")
+    install("acme-broker", BROKER, points, "1.1")
     assert registry.broker_class("acme://").__name__ == "MyBroker"
 
 
@@ -334,7 +333,7 @@ def test_the_remains_of_an_older_version_in_the_same_folder_are_no_conflict(inst
     ],
 )
 def test_a_wrong_api_version_says_which_side_to_upgrade(install: Install, version: str, remedy: str) -> None:
-    source = sources.BROKER.replace("api_version = 1", f"api_version = {version}")
+    source = BROKER.replace("api_version = 1", f"api_version = {version}")
     install("acme-broker", source, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     message = refused(registry.load_broker, "acme://")
     assert f"acme-broker 1.0 for acme:// has version {version} of the broker interface" in message
@@ -343,13 +342,13 @@ def test_a_wrong_api_version_says_which_side_to_upgrade(install: Install, versio
 
 @pytest.mark.parametrize("line", ["", "api_version = '1'", "api_version = True"])
 def test_an_api_version_that_is_no_number_is_refused(install: Install, line: str) -> None:
-    source = sources.SERIALIZER.replace("api_version = 1", line)
+    source = SERIALIZER.replace("api_version = 1", line)
     install("acme-mine", source, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
     assert "no integer api_version" in refused(registry.load_serializer, "mine")
 
 
 def test_a_broken_plugin_disturbs_no_other(install: Install, site: Path) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     install("bad-broker", "raise RuntimeError", {"tq.brokers": {"bad": "bad_broker:X"}})
     nameless = fake_dist(site, "nameless", entry_points={"tq.brokers": {"nameless": "x:y"}})
     (nameless / "METADATA").unlink()
@@ -359,7 +358,7 @@ def test_a_broken_plugin_disturbs_no_other(install: Install, site: Path) -> None
 def test_a_damaged_distribution_is_passed_over_with_a_warning(
     install: Install, site: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     damaged = fake_dist(site, "damaged")
     (damaged / "entry_points.txt").write_bytes(b"[tq.brokers]\nx = \xff\xfe\n")
     assert registry.broker_class("acme://").__name__ == "MyBroker"
@@ -370,7 +369,7 @@ def test_a_damaged_distribution_is_passed_over_with_a_warning(
 
 
 def test_the_list_shows_each_plugin_with_its_capabilities(install: Install) -> None:
-    install("acme-broker", sources.BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}}, "3.1")
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}}, "3.1")
     [row] = [row for row in registry.installed() if row.name == "acme"]
     assert (row.kind, row.distribution, row.version) == ("broker", "acme-broker", "3.1")
     assert (row.target, row.api_version, row.error) == ("acme_broker:MyBroker", 1, None)
@@ -386,9 +385,9 @@ def test_the_list_shows_the_built_ins() -> None:
 
 def test_the_list_shows_what_is_wrong_with_a_plugin_and_goes_on(install: Install) -> None:
     install("a-bad", "import nowhere_at_all", {"tq.brokers": {"bad": "a_bad:X"}})
-    install("acme-one", sources.BROKER, {"tq.brokers": {"acme": "acme_one:MyBroker"}})
-    install("acme-two", sources.BROKER, {"tq.brokers": {"acme": "acme_two:MyBroker"}})
-    install("b-good", sources.BROKER, {"tq.brokers": {"good": "b_good:MyBroker"}})
+    install("acme-one", BROKER, {"tq.brokers": {"acme": "acme_one:MyBroker"}})
+    install("acme-two", BROKER, {"tq.brokers": {"acme": "acme_two:MyBroker"}})
+    install("b-good", BROKER, {"tq.brokers": {"good": "b_good:MyBroker"}})
     rows = {row.distribution: row for row in registry.installed()}
     assert "nowhere_at_all" in (rows["a-bad"].error or "")
     assert rows["acme-one"].error == rows["acme-two"].error == "another plugin claims acme:// as well"

@@ -13,8 +13,8 @@ A function takes the arguments that it needs, by these names. Its order among ot
 hook that nobody implements costs nothing.
 
 Observers (all but `tq_settings` and `tq_commands`) return nothing and are called one by one, in the middle of
-the work: be quick and do not block. One that raises is logged with the name of its plugin and disturbs neither
-the task nor the other observers, so an observer cannot stop anything. None may be `async def`. With a pool of
+the work: be quick and do not block. An observer may raise, but should not: its error is logged with the name of
+its plugin, and disturbs neither the task nor the other observers. None may be `async def`. With a pool of
 threads or greenlets the task hooks run on several of them at once.
 
 Importing this module imports pluggy; the rest of `tq.contracts` does not.
@@ -43,13 +43,13 @@ COLLECTING: Final = frozenset({"tq_settings", "tq_commands"})
 """The hooks that are asked for something; all others are observers."""
 
 
-class WorkerInfo(msgspec.Struct, frozen=True):
-    """One worker, as its hooks see it. `pool` is the setting's value, `concurrency` the number of slots."""
+class WorkerInfo(Protocol):
+    """One worker, as its hooks see it; `concurrency` is the number of bodies it runs at once."""
 
-    hostname: str
-    pool: str
-    concurrency: int
-    queues: tuple[str, ...]
+    @property
+    def hostname(self) -> str: ...
+    @property
+    def concurrency(self) -> int: ...
 
 
 class RequestInfo(Protocol):
@@ -94,40 +94,37 @@ class ExtraSetting(msgspec.Struct, frozen=True, kw_only=True):
 
 @hookspec
 def worker_starting(worker: WorkerInfo) -> None:
-    """The worker is set up and has not connected to anything, nor made children.
-
-    Main process, main thread, once.
-    """
+    """The worker is set up; its pool does not run, there are no children. Main process and thread, once."""
 
 
 @hookspec
 def worker_ready(worker: WorkerInfo) -> None:
-    """The pool runs, tasks can come. Main process, main thread, once."""
+    """The worker is known to the broker and the pool starts next. Main process and thread, once."""
 
 
 @hookspec
-def worker_stopping(worker: WorkerInfo, mode: StopMode, signal: str) -> None:
-    """The worker was asked to stop, by a signal (`SIGTERM`) or without one (empty).
+def worker_stopping(worker: WorkerInfo, mode: StopMode) -> None:
+    """The pool has stopped, as softly as `mode` says; the worker takes its leave from the broker next.
 
-    Main process, main thread, outside of the signal handler; a second time when a warm stop becomes cold.
+    Main process and thread, once, outside of signal handlers.
     """
 
 
 @hookspec
 def worker_stopped(worker: WorkerInfo) -> None:
-    """All is settled or given back, the children are gone. Main process, main thread, the last thing."""
+    """All is settled or given back, the children are gone. Main process and thread, the last thing."""
 
 
 @hookspec
-def child_started(worker: WorkerInfo, index: int) -> None:
-    """A child process of the pool was forked and has run nothing yet; open connections of its own here.
+def child_started(hostname: str, pid: int) -> None:
+    """A child process of the pool was forked and has run nothing yet: open connections of its own here.
 
     In the child, main thread, once for each child. Pools without children never call it.
     """
 
 
 @hookspec
-def child_stopping(worker: WorkerInfo, index: int, exitcode: int) -> None:
+def child_stopping(hostname: str, pid: int, exitcode: int) -> None:
     """A child ends as it should: it was stopped, or has run its number of tasks.
 
     In the child, main thread. A child that is killed or crashes does not get there.
@@ -150,15 +147,15 @@ def task_prerun(request: RequestInfo) -> None:
 
 @hookspec
 def task_postrun(request: RequestInfo, state: str, retval: object) -> None:
-    """The body ended in `state`; `retval` is what it returned, or the exception. After the hooks below.
+    """The body ended in `state`; `retval` is what it returned, or the exception. After the four that follow.
 
     On the thread of the body, before anything is stored or settled: a worker that dies now runs it again.
     """
 
 
 @hookspec
-def task_success(request: RequestInfo, result: object) -> None:
-    """The body returned. On the thread of the body, before the result is stored."""
+def task_success(request: RequestInfo, result: object, runtime: float) -> None:
+    """The body returned, after `runtime` seconds. On the thread of the body, before the result is stored."""
 
 
 @hookspec
@@ -183,7 +180,7 @@ def task_rejected(request: RequestInfo, reason: str, requeue: bool) -> None:
 
 
 @hookspec
-def task_unknown(name: str, task_id: str, queue: str) -> None:
+def task_unknown(delivery: Delivery, name: str, task_id: str) -> None:
     """A message asks for a task that is not registered here; it is dead. On the engine's thread."""
 
 

@@ -13,7 +13,6 @@ from tq.plugins import discovery
 from tq.plugins.discovery import Found
 from tq.plugins.kinds import BACKEND, BROKER, Kind
 
-
 CHECKOUT: Final = Path(__file__).parents[3]
 """The root of the repository, where tq runs from one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import msgspec
 from pluggy import HookImpl, PluginManager
 
 from tq.contracts import hooks as specs
-from tq.errors import PluginError
+from tq.errors import PluginError, SoftTimeLimitExceeded
 from tq.plugins.discovery import Found, scan
 from tq.plugins.observer import check_observer, flaw_of_name, taken_arguments
 
@@ -28,9 +29,15 @@ class Contribution(msgspec.Struct, frozen=True):
 
 
 class HookManager:
-    """The plugins of one app or worker. Register first, then bind: what is bound does not change any more."""
+    """The plugins of one app or worker. Register first, then bind: what is bound does not change any more.
 
-    def __init__(self) -> None:
+    `interrupts` are exceptions that are thrown into running code from outside, such as a worker's cold stop:
+    an observer in whose middle they arrive does not swallow them. Interrupts of Python, of time limits and of
+    greenlets count anyway.
+    """
+
+    def __init__(self, interrupts: tuple[type[BaseException], ...] = ()) -> None:
+        self._interrupts = interrupts
         self._pluggy = PluginManager("tq")
         self._pluggy.add_hookspecs(specs)
 
@@ -40,7 +47,8 @@ class HookManager:
         What is broken is logged, left out and returned. Loading again registers only what is new.
         """
         problems = []
-        for found in scan(GROUP):
+        # By name, because the order in which folders list their files is not the same everywhere.
+        for found in sorted(scan(GROUP), key=_label):
             if found.name in disabled or self._pluggy.has_plugin(_label(found)):
                 continue
             try:
@@ -83,10 +91,10 @@ class HookManager:
     def bind(self, name: str) -> Callable[..., None] | None:
         """One function that tells every observer of a hook, or None where there is none.
 
-        It takes the hook's arguments by keyword, and raises nothing but KeyboardInterrupt and SystemExit.
+        It takes the hook's arguments by keyword, and raises nothing but interrupts.
         """
         impls = self._impls(name, collecting=False)
-        return _teller(name, impls) if impls else None
+        return _teller(name, impls, (*self._interrupts, *_always())) if impls else None
 
     def collect(self, name: str) -> list[Contribution]:
         """What all plugins return from a collecting hook, in pluggy's order; one that raises adds nothing."""
@@ -137,7 +145,15 @@ def _instance(plugin: object, name: str) -> object:
     return made
 
 
-def _teller(hook: str, impls: Sequence[HookImpl]) -> Callable[..., None]:
+def _always() -> list[type[BaseException]]:
+    interrupts = [KeyboardInterrupt, SystemExit, SoftTimeLimitExceeded]
+    greenlet = sys.modules.get("greenlet")
+    return [*interrupts, greenlet.GreenletExit] if greenlet else interrupts
+
+
+def _teller(
+    hook: str, impls: Sequence[HookImpl], interrupts: tuple[type[BaseException], ...]
+) -> Callable[..., None]:
     calls = [(impl.function, taken_arguments(hook, impl.function), impl.plugin_name) for impl in impls]
 
     def tell(**arguments: object) -> None:
@@ -145,9 +161,9 @@ def _teller(hook: str, impls: Sequence[HookImpl]) -> Callable[..., None]:
             taken = {name: arguments[name] for name in names}
             try:
                 answer = function(**taken)
-            except (KeyboardInterrupt, SystemExit):
+            except interrupts:
                 raise
-            except BaseException:  # noqa: BLE001 - a greenlet's or loop's own kind must not escape either
+            except BaseException:  # noqa: BLE001 - a library's own kind must not end the worker
                 _log.exception("the hook %s of the plugin %s raised", hook, plugin)
             else:
                 if answer is not None and inspect.iscoroutine(answer):
