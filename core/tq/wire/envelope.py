@@ -68,20 +68,21 @@ def pack(envelope: Envelope, *, parked: bool | None = None) -> bytes:
     }
     if envelope.delay > 0 if parked is None else parked:
         properties[PARKED] = True
+    out = _Out(message.body, message.content_encoding, message.content_type, message.headers, properties)
     try:
-        return _encode(
-            _Out(
-                message.body,
-                message.content_encoding,
-                message.content_type,
-                message.headers,
-                properties,
-            )
-        )
+        return _encode_any(out)
     except (TypeError, ValueError, UnicodeError, RecursionError) as exc:
         raise EncodeError(
             f"a header of task {message.headers.get('task')!r} has no JSON form: {exc}"
         ) from exc
+
+
+def _encode_any(out: _Out) -> bytes:
+    try:
+        return _encode(out)
+    except UnicodeEncodeError:
+        # Lone surrogates: Celery copies them from arguments into argsrepr, escaped as the standard library does.
+        return json.dumps(msgspec.to_builtins(out)).encode("ascii")
 
 
 def unpack(raw: bytes) -> Message | Undecodable:

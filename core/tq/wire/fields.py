@@ -10,6 +10,7 @@ from tq.wire.call import MAX_NAME, Signatures
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 _Id = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+_Moment = Annotated[str, msgspec.Meta(max_length=64)]
 _Limit = msgspec.Meta(ge=0, le=2**31 - 1)
 _Count = Annotated[int, _Limit]
 _Seconds = Annotated[int, _Limit] | Annotated[float, _Limit] | None
@@ -20,8 +21,8 @@ class Headers(msgspec.Struct, frozen=True):
 
     id: _Name
     task: _Name
-    eta: str | None = None
-    expires: str | None = None
+    eta: _Moment | None = None
+    expires: _Moment | None = None
     retries: _Count | None = None
     timelimit: tuple[_Seconds, _Seconds] | None = None
     group: _Id | None = None

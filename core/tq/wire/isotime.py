@@ -14,5 +14,5 @@ def parse_iso(text: str) -> float:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
         return moment.timestamp()
-    except (ValueError, TypeError, OverflowError) as exc:
-        raise InvalidTask(f"{text!r} is not an ISO 8601 time") from exc
+    except (ValueError, OverflowError) as exc:
+        raise InvalidTask(f"{text[:64]!r} is not an ISO 8601 time") from exc

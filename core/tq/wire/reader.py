@@ -104,7 +104,7 @@ def _call(
     return TaskCall(
         head.id,
         head.task,
-        args or (),
+        () if args is None else args,
         kwargs or {},
         tail.callbacks,
         tail.errbacks,
