@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,9 @@ from tq.contracts.results import ResultBackend
 from tq.contracts.serializer import Serializer
 from tq.errors import BackendError
 from tq.records import TaskMeta
+
+TODAY = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+"""When these tasks ended, unless a test says otherwise."""
 
 
 class ResultKit:
@@ -71,7 +75,13 @@ class ResultKit:
 
 def success(task_id: str, result: Any = None, **more: Any) -> TaskMeta:
     """The document of a task that ended well."""
-    return TaskMeta(task_id, "SUCCESS", result, date_done="2026-11-21T07:31:33.000001+00:00", **more)
+    more.setdefault("date_done", TODAY)
+    return TaskMeta(task_id, "SUCCESS", result, **more)
+
+
+def now() -> str:
+    """This moment, as `TaskMeta.date_done` says it."""
+    return dt.datetime.now(dt.UTC).isoformat()
 
 
 def failure(task_id: str) -> TaskMeta:
@@ -82,5 +92,5 @@ def failure(task_id: str) -> TaskMeta:
         "FAILURE",
         error,
         traceback="Traceback ...\nValueError: größe",
-        date_done="2026-11-21T07:31:33+00:00",
+        date_done=TODAY,
     )

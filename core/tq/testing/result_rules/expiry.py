@@ -9,7 +9,7 @@ import pytest
 
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.testing.needs import needs
-from tq.testing.result_kit import ResultKit, success
+from tq.testing.result_kit import ResultKit, now, success
 from tq.wire.ids import new_id
 
 
@@ -33,9 +33,9 @@ class Expiry:
             pytest.skip(f"{self.backend_class.__name__} keeps results until they are forgotten")
         old, young = new_id(), new_id()
         short, long = kit.backend(expires=short_life), kit.backend(expires=3600.0)
-        short.store([success(old, 1)])
+        short.store([success(old, 1, date_done=now())])
         time.sleep(short_life)
-        long.store([success(young, 2)])
+        long.store([success(young, 2, date_done=now())])
         cleaner = kit.backend(expires=short_life)
         kit.eventually(lambda: cleaner.cleanup() and cleaner.get([old]) == {}, "the old result is removed")
         assert set(long.get([young])) == {young}

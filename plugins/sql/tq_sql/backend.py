@@ -1,0 +1,205 @@
+"""The result backend: Celery's tables in an SQL database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tq.contracts import BackendCap, ResultBackend, Serializer
+from tq.errors import DecodeError
+from tq.records import TaskMeta
+from tq.states import READY_STATES, SUCCESS
+from tq_sql.bell import Interrupt
+from tq_sql.database import FAILURES, Database, Session
+from tq_sql.faults import backend_faults
+from tq_sql.options import SqlOptions
+from tq_sql.results import GROUPS, TASKS, metadata, to_meta, to_row
+from tq_sql.urls import read_url
+
+AT_ONCE = 500
+"""Ids in one query."""
+CHUNK = 5000
+"""Rows removed in one transaction."""
+
+
+class SqlBackend(ResultBackend):
+    """`db+postgresql://…` and the like, and the URLs of `SqlBroker`."""
+
+    capabilities: ClassVar[BackendCap] = BackendCap.PUSH | BackendCap.DURABLE | BackendCap.SHARED
+    options_type = SqlOptions
+
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        serializer: Serializer,
+        expires: float | None = 86400.0,
+    ) -> None:
+        self.address = read_url(url)
+        super().__init__(self.address.own, options, serializer=serializer, expires=expires)
+        self.url = url
+        self._faults = backend_faults(url)
+        self._database = Database(self.address, self.options, self._faults, self._create)
+        self.bell = self._database.dialect.bell("results", shared=True)
+        self._upsert = self._database.dialect.upsert(TASKS, "task_id", TASKS.c.status == SUCCESS)
+
+    def prepare(self) -> None:
+        """Connect and create the tables now rather than at first use."""
+        self._database.engine  # noqa: B018
+
+    def _create(self, conn: Connection) -> None:
+        if not self.options.create_tables:
+            return
+        with conn.begin():
+            missing = not sa.inspect(conn).has_table(GROUPS.name) or _missing_columns(conn)
+        if missing:
+            with conn.begin():
+                self._database.dialect.create_lock(conn, TASKS.name)
+                metadata.create_all(conn)
+                _add_columns(conn)
+
+    # -- storing -------------------------------------------------------------------------------------------
+
+    def store(self, batch: Sequence[TaskMeta]) -> None:
+        rows = [self.to_row(meta) for meta in batch]
+        if not rows:
+            return
+        ids = [row["task_id"] for row in rows]
+
+        def work(conn: Connection) -> None:
+            self.store_rows(conn, rows)
+            self.bell.ring_inside(conn, ids)
+
+        self._database.transact(work)
+        self.bell.ring(ids, len(ids))
+
+    def to_row(self, meta: TaskMeta) -> dict[str, Any]:
+        """Pack a document. Raises `EncodeError`."""
+        return to_row(meta, self.serializer)
+
+    def store_rows(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Inside a transaction: write rows of `to_row`, but not over a SUCCESS."""
+        last: dict[str, Mapping[str, Any]] = {}
+        for row in rows:
+            before = last.get(row["task_id"])
+            if before is None or before["status"] != SUCCESS:
+                last[row["task_id"]] = row
+        # One order for everybody, or two batches with common ids could wait for each other.
+        conn.execute(self._upsert, [last[key] for key in sorted(last)])
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def get(self, task_ids: Sequence[str]) -> Mapping[str, TaskMeta]:
+        session = Session(self._database)
+        try:
+            return self._read(session, task_ids, ready=False)
+        finally:
+            session.close()
+
+    def wait(self, task_ids: Sequence[str], timeout: float) -> Mapping[str, TaskMeta]:
+        deadline = time.monotonic() + timeout
+        session = Session(self._database)
+        interrupt = Interrupt()
+        try:
+            found = self._read(session, task_ids, ready=True)
+            if found or timeout <= 0:
+                return found
+            return self._watch(session, interrupt, task_ids, deadline)
+        finally:
+            session.close()
+            interrupt.close()
+
+    def _watch(
+        self, session: Session, interrupt: Interrupt, task_ids: Sequence[str], deadline: float
+    ) -> Mapping[str, TaskMeta]:
+        waiter = self.bell.waiter(session.connect(), interrupt, ())
+        try:
+            while True:
+                waiter.arm()
+                found = self._read(session, task_ids, ready=True)
+                left = deadline - time.monotonic()
+                if found or left <= 0:
+                    return found
+                waiter.wait(left)
+        except FAILURES as exc:
+            raise self._faults.translate(exc) from exc
+        finally:
+            waiter.close()
+
+    def _read(self, session: Session, task_ids: Sequence[str], *, ready: bool) -> dict[str, TaskMeta]:
+        found: dict[str, TaskMeta] = {}
+        for at in range(0, len(task_ids), AT_ONCE):
+            some = list(task_ids[at : at + AT_ONCE])
+            found.update(session.transact(lambda conn, some=some: self._select(conn, some, ready), read=True))  # type: ignore[misc]
+        return found
+
+    def _select(self, conn: Connection, task_ids: Sequence[str], ready: bool) -> dict[str, TaskMeta]:
+        query = sa.select(TASKS).where(TASKS.c.task_id.in_(sa.bindparam("ids", expanding=True)))
+        if ready:
+            query = query.where(TASKS.c.status.in_(sorted(READY_STATES)))
+        try:
+            return {
+                row.task_id: to_meta(row, self.serializer) for row in conn.execute(query, {"ids": task_ids})
+            }
+        except DecodeError as exc:
+            raise self._faults.failed(str(exc)) from exc
+
+    # -- removing ------------------------------------------------------------------------------------------
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        statement = sa.delete(TASKS).where(TASKS.c.task_id.in_(sa.bindparam("ids", expanding=True)))
+        for at in range(0, len(task_ids), AT_ONCE):
+            some = sorted(task_ids[at : at + AT_ONCE])
+            self._database.transact(lambda conn, some=some: conn.execute(statement, {"ids": some}) and None)  # type: ignore[misc]
+
+    def cleanup(self) -> int:
+        """Remove what was done longer ago than `expires`; states that are not final have no date."""
+        if self.expires is None:
+            return 0
+        before = dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(seconds=self.expires)
+        gone = 0
+        for table in (TASKS, GROUPS):
+            while removed := self._remove_before(table, before):
+                gone += removed
+        return gone
+
+    def _remove_before(self, table: sa.Table, before: dt.datetime) -> int:
+        dialect = self._database.dialect
+        query = sa.select(table.c.id).where(table.c.date_done < before).limit(CHUNK)
+
+        def work(conn: Connection) -> int:
+            ids = conn.execute(dialect.skip_locked(query)).scalars().all()
+            if ids:
+                conn.execute(
+                    sa.delete(table).where(dialect.among(table.c.id, "ids")), {"ids": dialect.ids(ids)}
+                )
+            return len(ids)
+
+        return self._database.transact(work)
+
+    # -- the rest ------------------------------------------------------------------------------------------
+
+    def after_fork(self) -> None:
+        self._database.after_fork()
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _missing_columns(conn: Connection) -> list[sa.Column[Any]]:
+    """Older Celery made the table without some columns."""
+    there = {column["name"] for column in sa.inspect(conn).get_columns(TASKS.name)}
+    return [column for column in TASKS.c if column.name not in there]
+
+
+def _add_columns(conn: Connection) -> None:
+    quote = conn.dialect.identifier_preparer.quote
+    for column in _missing_columns(conn):
+        kind = column.type.compile(conn.dialect)
+        conn.exec_driver_sql(f"ALTER TABLE {quote(TASKS.name)} ADD COLUMN {quote(column.name)} {kind}")

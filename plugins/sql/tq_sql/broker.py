@@ -1,0 +1,222 @@
+"""The broker: messages in a table of an SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from sqlalchemy.engine import Connection
+
+from tq.contracts import Broker, Cap
+from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, PublishError
+from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats
+from tq_sql.backend import SqlBackend
+from tq_sql.consumer import SqlConsumer
+from tq_sql.database import Database, Session
+from tq_sql.dialects import dialect_of
+from tq_sql.faults import broker_faults
+from tq_sql.inspection import Inspection
+from tq_sql.options import SqlOptions
+from tq_sql.parcels import Parcel, queues_of, wrap
+from tq_sql.schema import ensure_tables
+from tq_sql.store import Store
+from tq_sql.tables import DELAYED, READY, make_tables
+from tq_sql.urls import read_url
+
+
+class SqlBroker(Broker):
+    """`sqlite:///path`, `postgresql://…`, `mysql://…`, `mariadb://…`, and the same behind `sqla+`."""
+
+    capabilities: ClassVar[Cap] = (
+        Cap.DELAY
+        | Cap.PRIORITY
+        | Cap.LEASE
+        | Cap.ATTEMPTS
+        | Cap.ATOMIC_PUBLISH
+        | Cap.DEAD_LETTERS
+        | Cap.STATS
+        | Cap.PURGE
+        | Cap.UNIQUE
+        | Cap.DURABLE
+        | Cap.SHARED
+    )
+    options_type = SqlOptions
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        address = read_url(url)
+        super().__init__(address.own, options)
+        self.url = url
+        self._address = address
+        prefix = self.options.table_prefix
+        dialect = dialect_of(address.dialect, address.url, self.options)
+        tables = make_tables(prefix, dialect.now)
+        faults = broker_faults(url)
+        self._store = Store(dialect, tables, faults, f"{prefix}m")
+        self._inspection = Inspection(dialect, tables)
+        self._database = Database(address, self.options, faults, self._prepare)
+        self._joined: SqlBackend | None = None
+
+    def _prepare(self, conn: Connection) -> None:
+        store = self._store
+        ensure_tables(conn, store.dialect, store.tables, store.faults, create=self.options.create_tables)
+
+    # -- publish -------------------------------------------------------------------------------------------
+
+    def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
+        errors: list[Exception | None] = [None] * len(batch)
+        parcels: dict[int, Parcel] = {}
+        for at, envelope in enumerate(batch):
+            try:
+                parcels[at] = wrap(envelope)
+            except PublishError as exc:
+                errors[at] = exc
+        if not parcels:
+            return errors
+        try:
+            self._put(list(parcels.values()), timeout)
+        except BrokerUnavailable:
+            raise
+        except BrokerError as exc:
+            if len(parcels) == 1:
+                errors[next(iter(parcels))] = _refused(exc)
+            else:
+                self._put_singly(parcels, errors, timeout)
+        return errors
+
+    def _put(self, parcels: Sequence[Parcel], timeout: float) -> None:
+        store = self._store
+        queues = queues_of(parcels)
+
+        def put(conn: Connection) -> None:
+            store.inlet.put(conn, parcels)
+            store.messages_bell.ring_inside(conn, queues)
+
+        self._database.transact(put, timeout=timeout)
+        store.messages_bell.ring(queues, len(parcels))
+
+    def _put_singly(
+        self, parcels: Mapping[int, Parcel], errors: list[Exception | None], timeout: float
+    ) -> None:
+        """The store refused the batch, and undid it: find out which of them it does not take."""
+        for at, parcel in parcels.items():
+            try:
+                self._put([parcel], timeout)
+            except BrokerError as exc:
+                errors[at] = _refused(exc)
+
+    # -- consumers -----------------------------------------------------------------------------------------
+
+    def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> SqlConsumer:
+        if self._joined is not None:
+            self._prepare_results(self._joined)
+        session = Session(self._database)
+        try:
+            key = session.transact(lambda conn: self._store.leases.register(conn, consumer_id, queues, lease))
+        except BaseException:
+            session.close()
+            raise
+        return SqlConsumer(self._store, session, queues, consumer_id, key)
+
+    def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
+        return self._database.transact(lambda conn: self._store.leases.beat(conn, beats, lease))
+
+    def held(self, consumer_id: str, receipts: Sequence[int]) -> Sequence[Delivery]:
+        return self._database.transact(
+            lambda conn: self._store.leases.held(conn, consumer_id, receipts), read=True
+        )
+
+    def release(
+        self,
+        consumer_id: str,
+        *,
+        running: Sequence[int] = (),
+        action: Action = Action.REQUEUE,
+        reason: str = "",
+        max_attempts: int = 3,
+    ) -> Sequence[Delivery]:
+        dead, queues = self._database.transact(
+            lambda conn: self._store.bury(conn, consumer_id, running, action, reason, max_attempts)
+        )
+        self._ring_all(queues)
+        return dead
+
+    def maintain(self, queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Delivery]:
+        due, late, old = self._database.transact(self._store.leases.overdue, read=True)
+        if not (due or late or old):
+            return ()
+        dead, touched = self._database.transact(
+            lambda conn: self._store.time_passes(conn, due, late, old, max_attempts)
+        )
+        self._ring_all(touched)
+        return dead
+
+    def _ring_all(self, queues: Sequence[str]) -> None:
+        """How many went back is not counted, so everybody looks."""
+        if queues:
+            self._store.messages_bell.ring(sorted(set(queues)), 1000)
+
+    # -- looking into queues -------------------------------------------------------------------------------
+
+    def stats(self, queue: str) -> QueueStats:
+        return self._database.transact(lambda conn: self._inspection.stats(conn, queue), read=True)
+
+    def purge(self, queue: str) -> int:
+        gone = 0
+        for state in (READY, DELAYED):
+            while removed := self._purge_some(queue, state):
+                gone += removed
+        return gone
+
+    def _purge_some(self, queue: str, state: Any) -> int:
+        return self._database.transact(lambda conn: self._inspection.purge(conn, queue, state))
+
+    def dead_letters(self, queue: str, *, limit: int = 100) -> Sequence[DeadLetter]:
+        return self._database.transact(
+            lambda conn: self._inspection.dead_letters(conn, queue, limit), read=True
+        )
+
+    def requeue_dead(self, queue: str, ids: Sequence[str]) -> int:
+        def requeue(conn: Connection) -> int:
+            count = self._inspection.requeue_dead(conn, queue, ids)
+            self._store.messages_bell.ring_inside(conn, [queue])
+            return count
+
+        count = self._database.transact(requeue)
+        self._ring_all([queue])
+        return count
+
+    def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
+        return self._database.transact(lambda conn: self._inspection.drop_dead(conn, queue, ids))
+
+    # -- the rest ------------------------------------------------------------------------------------------
+
+    def joins(self, backend: object) -> bool:
+        """From now on settlements store their results, if they lie in the same database."""
+        if not isinstance(backend, SqlBackend) or backend.address.identity != self._address.identity:
+            return False
+        self._joined = backend
+        self._store.to_row = backend.to_row
+        self._store.store_rows = backend.store_rows
+        self._store.results_bell = backend.bell
+        return True
+
+    def _prepare_results(self, backend: SqlBackend) -> None:
+        """The first settlement with a result finds Celery's tables in place."""
+        try:
+            backend.prepare()
+        except BackendUnavailable as exc:
+            raise self._store.faults.later(str(exc)) from exc
+        except BackendError as exc:
+            raise self._store.faults.failed(str(exc)) from exc
+
+    def after_fork(self) -> None:
+        self._database.after_fork()
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _refused(exc: BrokerError) -> PublishError:
+    error = PublishError(str(exc), url=exc.url)
+    error.__cause__ = exc
+    return error

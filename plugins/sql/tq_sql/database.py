@@ -1,0 +1,184 @@
+"""One database: its engine, its transactions, and what happens to them when the server goes away."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from tq.errors import TQError
+from tq_sql.dialects import dialect_of
+from tq_sql.dialects.sqlite import Sqlite
+from tq_sql.faults import AGAIN, Faults, code, is_disconnect
+from tq_sql.options import SqlOptions
+from tq_sql.urls import Address
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+FAILURES = (SQLAlchemyError, OSError)
+
+
+class Database:
+    """Thread-safe; connects on first use, and prepares the tables with `prepare` before that."""
+
+    def __init__(
+        self, address: Address, options: SqlOptions, faults: Faults, prepare: Callable[[Connection], None]
+    ) -> None:
+        self.address = address
+        self.options = options
+        self.faults = faults
+        self.dialect = dialect_of(address.dialect, address.url, options)
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._pid = 0
+        # A child must neither use nor close what it inherited: closing a SQLite file or a socket there would
+        # speak for the parent. So it is kept, untouched.
+        self._inherited: list[Engine] = []
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process, with the tables in place."""
+        if self._engine is not None and self._pid == os.getpid():
+            return self._engine
+        with self._lock:
+            return self._start()
+
+    def _start(self) -> Engine:
+        if self._engine is not None and self._pid == os.getpid():
+            return self._engine
+        self._forget()
+        try:
+            if isinstance(self.dialect, Sqlite):
+                self.dialect.prepare_folder()
+            engine = self.dialect.engine()
+            with engine.connect() as conn:
+                self._prepare(conn)
+        except ImportError as exc:
+            raise self.faults.failed(
+                f"its driver {exc.name} is not installed; run: pip install 'tq-sql[{self.address.dialect}]'"
+            ) from exc
+        except FAILURES as exc:
+            raise self.faults.translate(exc) from exc
+        self._engine, self._pid = engine, os.getpid()
+        return engine
+
+    def after_fork(self) -> None:
+        """Forget the parent's connections without touching them."""
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._engine is not None:
+            self._inherited.append(self._engine)
+            self._engine = None
+
+    def close(self) -> None:
+        """Close idle connections; a later use connects again."""
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        if self._pid == os.getpid():
+            engine.dispose()
+        else:
+            self._inherited.append(engine)
+
+    def transact(self, work: Work[T], *, timeout: float | None = None, read: bool = False) -> T:
+        """Run `work` in one transaction on a connection of the pool."""
+        session = Session(self)
+        try:
+            return session.transact(work, timeout=timeout, read=read)
+        finally:
+            session.close()
+
+
+class Session:
+    """One connection, for one thread at a time; a broken one is replaced at the next use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._conn: Connection | None = None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, where there is one now."""
+        return self._conn
+
+    def transact(self, work: Work[T], *, timeout: float | None = None, read: bool = False) -> T:
+        """Run `work` in one transaction, and again where the store undid it because of others.
+
+        `work` must be without effects of its own. Raises the driver's errors as tq's; a connection that
+        breaks before the commit began is replaced once, after that the outcome is in doubt.
+        """
+        seconds = self._database.options.socket_timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        tries, fresh = 0, False
+        while True:
+            tries += 1
+            committing = False
+            try:
+                conn = self._open()
+                self._database.dialect.before(conn, deadline - time.monotonic(), read=read)
+                with conn.begin() as transaction:
+                    value = work(conn)
+                    committing = True
+                    transaction.commit()
+                return value
+            except TQError:
+                raise
+            except FAILURES as exc:
+                lost = is_disconnect(exc)
+                self._drop(lost)
+                left = deadline - time.monotonic()
+                if code(exc) in AGAIN and tries < 6 and left > 0:
+                    time.sleep(random.uniform(0, 0.01 * tries))
+                    continue
+                if lost and not committing and not fresh and left > 0:
+                    # It was broken before we came: the server was restarted while it lay in the pool.
+                    fresh = True
+                    self._database.engine.dispose()
+                    continue
+                raise self._database.faults.translate(exc) from exc
+            except BaseException:
+                self._drop(True)
+                raise
+
+    def _open(self) -> Connection:
+        engine = self._database.engine
+        conn = self._conn
+        if conn is None or conn.closed or conn.invalidated or conn.engine.pool is not engine.pool:
+            conn = self._conn = engine.connect()
+        return conn
+
+    def connect(self) -> Connection:
+        """The connection, made now if there is none."""
+        try:
+            return self._open()
+        except FAILURES as exc:
+            raise self._database.faults.translate(exc) from exc
+
+    def _drop(self, broken: bool) -> None:
+        conn = self._conn
+        if conn is None or not broken:
+            return
+        self._conn = None
+        try:
+            conn.invalidate()
+            conn.close()
+        except FAILURES:
+            return
+
+    def close(self) -> None:
+        """Give the connection back."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            try:
+                conn.close()
+            except FAILURES:
+                return

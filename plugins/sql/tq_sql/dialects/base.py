@@ -1,0 +1,111 @@
+"""What differs between databases; everything else is SQLAlchemy's business."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+
+from tq_sql.bell import Bell
+from tq_sql.options import SqlOptions
+from tq_sql.tables import Tables
+
+Claim: TypeAlias = Callable[[Connection, int, int], Sequence[Any]]
+"""(connection, consumer, limit) -> rows of (id, queue, lane, charged, payload), in no order."""
+
+
+class Dialect(ABC):
+    """One kind of database."""
+
+    now: ClassVar[str]
+    """SQL for unix seconds by the store's clock."""
+    driver: ClassVar[str]
+    """Distribution to install when the driver is missing; empty where it comes with Python."""
+
+    def __init__(self, url: URL, options: SqlOptions) -> None:
+        self.url = url
+        self.options = options
+
+    @abstractmethod
+    def engine(self) -> Engine:
+        """Make an engine; nothing connects yet. Raises ImportError without the driver."""
+
+    @abstractmethod
+    def bell(self, topic: str, *, shared: bool) -> Bell:
+        """Who rings, and who hears, when something was stored under `topic`; `shared`: all need to hear."""
+
+    @abstractmethod
+    def create_lock(self, conn: Connection, name: str) -> None:
+        """Let one process at a time create tables; ends with the transaction or the connection."""
+
+    @abstractmethod
+    def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
+        """`column` is one of the ids in the parameter `key`."""
+
+    def ids(self, ids: Sequence[int]) -> Any:
+        """The value of a parameter of `among`."""
+        return list(ids)
+
+    def share(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """Keep the rows of `query` from being deleted until the transaction ends."""
+        return query
+
+    def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """Lock the rows of `query`, without those that others have locked."""
+        return query
+
+    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
+        """Called before each transaction: it should not take longer than that, and may only read."""
+
+    deletes_return: ClassVar[bool] = True
+    """DELETE … RETURNING."""
+
+    @abstractmethod
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
+        """Store ready messages: rows of queue, lane and payload."""
+
+    @abstractmethod
+    def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
+        """Remember these task ids for `ttl` seconds; return those that were not known."""
+
+    @abstractmethod
+    def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
+        """How a consumer of `queues` takes messages."""
+
+    @abstractmethod
+    def upsert(self, table: sa.Table, key: str, keep: sa.ColumnElement[bool]) -> sa.Insert:
+        """Insert rows; where `key` is there already, set all other columns, but not in rows that `keep`."""
+
+
+def clock(dialect: Dialect) -> sa.ColumnElement[float]:
+    """The store's clock as an expression."""
+    return sa.literal_column(dialect.now, sa.Double)
+
+
+def candidates(
+    dialect: Dialect, tables: Tables, queue: Any, at: int, limit: sa.BindParameter[int]
+) -> sa.Select[Any]:
+    """The head of one queue, the `at`-th of the consumer's: (id, lane, turn, size)."""
+    c = tables.messages.c
+    query = (
+        sa.select(
+            c.id, c.lane, sa.literal_column(str(at), sa.Integer).label("turn"),
+            sa.func.length(c.payload).label("size"),
+        )
+        .where(c.queue == queue, c.state == sa.literal_column("0"))
+        .order_by(c.lane, c.id)
+        .limit(limit)
+    )  # fmt: skip
+    return dialect.skip_locked(query)
+
+
+def within(heads: Any, limit: sa.BindParameter[int]) -> sa.Select[Any]:
+    """The ids of the most urgent of `heads`, up to `limit` and until `max_bytes` are reached."""
+    c = heads.c
+    order = (c.lane, c.turn, c.id)
+    before = (sa.func.sum(c.size).over(order_by=order, rows=(None, 0)) - c.size).label("before")
+    sums = sa.select(c.id, before).order_by(*order).limit(limit).subquery("sums")
+    return sa.select(sums.c.id).where(sums.c.before < sa.bindparam("max_bytes", type_=sa.BigInteger))

@@ -1,0 +1,161 @@
+"""SQLite in WAL mode: one file, several processes on one machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import QueuePool
+
+from tq_sql.bell import Bell
+from tq_sql.dialects.base import Claim, Dialect, candidates, within
+from tq_sql.doorbell import DoorBell
+from tq_sql.tables import LENT, Tables
+
+READ = "tq_read"
+"""In `Connection.info`: the next transaction only reads, and so never waits for a writer."""
+BUSY = "tq_busy"
+"""In `Connection.info`: milliseconds to wait for other writers, as set last."""
+WAL_LIMIT = 64 * 1024 * 1024
+
+
+class Sqlite(Dialect):
+    now = "(julianday('now') - 2440587.5) * 86400.0"
+    driver = ""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.url.database or "")
+
+    def engine(self) -> Engine:
+        engine = sa.create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=self.options.pool_size,
+            max_overflow=-1,
+            pool_reset_on_return=None,
+            connect_args={"timeout": self.options.socket_timeout, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", self._connected)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def _connected(self, connection: Any, record: Any) -> None:
+        # SQLAlchemy's own BEGIN would be deferred: two writers that have both read cannot both go on.
+        connection.isolation_level = None
+        _write_ahead(connection, self.options.socket_timeout)
+        connection.execute(f"PRAGMA synchronous={self.options.synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        connection.execute("PRAGMA temp_store=MEMORY")
+
+    def prepare_folder(self) -> None:
+        """Make the folder of the file, one level deep, invisible to git."""
+        folder = self.path.parent
+        if not folder.exists() and folder.parent.is_dir():
+            folder.mkdir(exist_ok=True)
+            (folder / ".gitignore").write_text("*\n")
+
+    def bell(self, topic: str, *, shared: bool) -> Bell:
+        return DoorBell(self.path, topic, shared=shared)
+
+    def create_lock(self, conn: Connection, name: str) -> None:
+        """BEGIN IMMEDIATE has it already."""
+
+    def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
+        values = sa.func.json_each(sa.bindparam(key, type_=sa.Text)).table_valued("value")
+        return column.in_(sa.select(values.c.value))
+
+    def ids(self, ids: Sequence[int]) -> Any:
+        return json.dumps(list(ids))
+
+    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
+        info = conn.info
+        info[READ] = read
+        # Rounded, so that the same limit is not set again and again.
+        wanted = max(50, round(seconds * 10) * 100)
+        if info.get(BUSY) != wanted:
+            raw: Any = conn.connection.driver_connection
+            raw.execute(f"PRAGMA busy_timeout={wanted}")
+            info[BUSY] = wanted
+
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
+        conn.execute(_insert(tables), rows)
+
+    def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
+        return set(conn.execute(_remember(tables), {"ids": json.dumps(list(ids)), "ttl": ttl}).scalars())
+
+    def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
+        limit = sa.bindparam("limit", type_=sa.Integer)
+        heads = [
+            sa.select(candidates(self, tables, sa.bindparam(f"q{at}"), at, limit).subquery())
+            for at in range(len(queues))
+        ]
+        head = (heads[0] if len(heads) == 1 else sa.union_all(*heads)).subquery("heads")
+        c = tables.messages.c
+        statement = (
+            sa.update(tables.messages)
+            .where(c.id.in_(within(head, limit)))
+            .values(state=LENT, holder=sa.bindparam("me"))
+            .returning(c.id, c.queue, c.lane, c.charged, c.payload)
+        )
+        fixed = {f"q{at}": queue for at, queue in enumerate(queues)}
+        fixed["max_bytes"] = self.options.fetch_bytes  # type: ignore[assignment]
+
+        def claim(conn: Connection, me: int, limit: int) -> Sequence[Any]:
+            return conn.execute(statement, {**fixed, "me": me, "limit": limit}).all()
+
+        return claim
+
+    def upsert(self, table: sa.Table, key: str, keep: sa.ColumnElement[bool]) -> sa.Insert:
+        statement = sqlite_insert(table)
+        return statement.on_conflict_do_update(
+            index_elements=[key],
+            set_={c.name: statement.excluded[c.name] for c in table.c if c.name not in ("id", key)},
+            where=~keep,
+        )
+
+
+def _insert(tables: Tables) -> sa.Insert:
+    return sa.insert(tables.messages).values(
+        queue=sa.bindparam("queue"), lane=sa.bindparam("lane"), payload=sa.bindparam("payload")
+    )
+
+
+def _remember(tables: Tables) -> Any:
+    values = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+    ends = sa.literal_column(Sqlite.now, sa.Double) + sa.bindparam("ttl", type_=sa.Double)
+    # The WHERE keeps the parser from reading ON CONFLICT as a join.
+    rows = sa.select(values.c.value, ends).where(sa.true())
+    c = tables.uniques.c
+    return (
+        sqlite_insert(tables.uniques)
+        .from_select([c.task_id, c.expires_at], rows)
+        .on_conflict_do_nothing()
+        .returning(c.task_id)
+    )
+
+
+def _begin(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN" if conn.info.get(READ) else "BEGIN IMMEDIATE")
+
+
+def _write_ahead(connection: Any, timeout: float) -> None:
+    """Switch to WAL; SQLite does not wait for others here, so that several first starts need a loop."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        return
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except connection.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,135 @@
+"""The broker's tables.
+
+A message is one row from its publish to its end; `state` says where it is. `lane` is 9 minus the priority, so
+that one ascending index serves the order of delivery on every database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator
+
+VERSION: Final = 1
+"""Of the tables; grows with every change to them."""
+
+READY: Final = sa.literal_column("0", sa.SmallInteger)
+DELAYED: Final = sa.literal_column("1", sa.SmallInteger)
+LENT: Final = sa.literal_column("2", sa.SmallInteger)
+DEAD: Final = sa.literal_column("3", sa.SmallInteger)
+# Literals, not parameters: only then does a planner see that a partial index fits.
+
+NAME_LENGTH: Final = 255
+
+
+class Name(TypeDecorator[str]):
+    """Exact text. MySQL's text types ignore case or trailing blanks in comparisons; bytes do not."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.VARBINARY(NAME_LENGTH * 4))
+        return dialect.type_descriptor(sa.String(NAME_LENGTH))
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
+        if value is not None and dialect.name in ("mysql", "mariadb"):
+            return value.encode()
+        return value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
+        return value.decode() if isinstance(value, bytes) else value
+
+
+_BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_BLOB = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_KIND: dict[str, Any] = {
+    # Ids are never used twice, or a late acknowledgement would hit another message.
+    "sqlite_autoincrement": True,
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables under one prefix."""
+
+    metadata: sa.MetaData
+    messages: sa.Table
+    consumers: sa.Table
+    uniques: sa.Table
+    schema: sa.Table
+
+
+def make_tables(prefix: str, now: str) -> Tables:
+    """Describe the tables; `now` is SQL for unix seconds by the store's clock."""
+    metadata = sa.MetaData()
+    return Tables(
+        metadata,
+        _messages(metadata, prefix, now),
+        _consumers(metadata, prefix),
+        _uniques(metadata, prefix),
+        sa.Table(f"{prefix}schema", metadata, sa.Column("version", sa.Integer, primary_key=True), **_KIND),
+    )
+
+
+def _messages(metadata: sa.MetaData, prefix: str, now: str) -> sa.Table:
+    table = sa.Table(
+        f"{prefix}messages",
+        metadata,
+        sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+        sa.Column("queue", Name, nullable=False),
+        sa.Column("state", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("lane", sa.SmallInteger, nullable=False),
+        sa.Column("holder", _BIG),
+        sa.Column("charged", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("enqueued_at", sa.Double, nullable=False, server_default=sa.text(f"({now})")),
+        sa.Column("due_at", sa.Double),
+        sa.Column("died_at", sa.Double),
+        sa.Column("reason", _TEXT),
+        sa.Column("payload", _BLOB, nullable=False),
+        **_KIND,
+    )
+    c = table.c
+    _index(f"{prefix}ready", c.state == READY, c.queue, c.state, c.lane, c.id)
+    _index(f"{prefix}delayed", c.state == DELAYED, c.due_at, c.queue)
+    _index(f"{prefix}lent", c.holder.is_not(None), c.holder)
+    _index(f"{prefix}dead", c.state == DEAD, c.queue, c.died_at)
+    return table
+
+
+def _index(name: str, rows: sa.ColumnElement[bool], *columns: sa.Column[Any]) -> None:
+    sa.Index(name, *columns, sqlite_where=rows, postgresql_where=rows)
+
+
+def _consumers(metadata: sa.MetaData, prefix: str) -> sa.Table:
+    return sa.Table(
+        f"{prefix}consumers",
+        metadata,
+        sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+        sa.Column("name", Name, nullable=False, unique=True),
+        sa.Column("deadline", sa.Double, nullable=False),
+        sa.Column("queues", _TEXT, nullable=False),
+        sa.Column("running", _TEXT, nullable=False),
+        **_KIND,
+    )
+
+
+def _uniques(metadata: sa.MetaData, prefix: str) -> sa.Table:
+    table = sa.Table(
+        f"{prefix}uniques",
+        metadata,
+        sa.Column("task_id", Name, primary_key=True),
+        sa.Column("expires_at", sa.Double, nullable=False),
+        **{**_KIND, "sqlite_autoincrement": False},
+    )
+    sa.Index(f"{prefix}expiry", table.c.expires_at)
+    return table
