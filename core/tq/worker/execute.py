@@ -66,6 +66,7 @@ class Observers:
     task_revoked: Observer = None
     task_rejected: Observer = None
     task_unknown: Observer = None
+    message_rejected: Observer = None
 
 
 @dataclass(slots=True)
@@ -109,6 +110,7 @@ class Executor:
         message = delivery.message
         if isinstance(message, Undecodable):
             logger.error("queue %s held bytes that are no message: %s", delivery.queue, message.reason)
+            self._tell_rejected(delivery, message.reason)
             return Run(delivery, outcome=Outcome(states.FAILURE, dead=message.reason))
         try:
             call = read_task(message, self.readers, size_limit=self.size_limit)
@@ -132,7 +134,12 @@ class Executor:
         task_id, name = identify(delivery.message)  # type: ignore[arg-type]
         logger.error("message %s for task %s in queue %s: %s", task_id, name, delivery.queue, reason)
         call = TaskCall(id=task_id, task=name or "") if task_id else None
+        self._tell_rejected(delivery, reason)
         return Run(delivery, call, outcome=Outcome(states.FAILURE, exc, dead=reason))
+
+    def _tell_rejected(self, delivery: Delivery, reason: str) -> None:
+        if self.observers.message_rejected is not None:
+            self.observers.message_rejected(delivery=delivery, reason=reason)
 
     def _unknown(self, delivery: Delivery, call: TaskCall) -> Run:
         logger.error(
@@ -142,7 +149,7 @@ class Executor:
             delivery.queue,
         )
         if self.observers.task_unknown is not None:
-            self.observers.task_unknown(name=call.task, task_id=call.id, queue=delivery.queue)
+            self.observers.task_unknown(delivery=delivery, name=call.task, task_id=call.id)
         exc = NotRegistered(call.task)
         return Run(delivery, call, outcome=Outcome(states.FAILURE, exc, dead=f"NotRegistered: {call.task}"))
 
@@ -295,7 +302,8 @@ class Executor:
         observers, state, request = self.observers, outcome.state, run.request
         if state == states.SUCCESS:
             if observers.task_success is not None:
-                observers.task_success(request=request, result=outcome.value)
+                runtime = time.monotonic() - run.started
+                observers.task_success(request=request, result=outcome.value, runtime=runtime)
         elif state == states.FAILURE:
             if observers.task_failure is not None:
                 observers.task_failure(

@@ -46,6 +46,16 @@ class Worker:
         self._deadline: float | None = None
         self._pid = os.getpid()
 
+    @property
+    def hostname(self) -> str:
+        """The worker's name."""
+        return self._setup.hostname
+
+    @property
+    def concurrency(self) -> int:
+        """How many bodies run at once."""
+        return self._setup.concurrency
+
     def run(self, *, install_signals: bool = True) -> None:
         """Work until `stop`. Signals: TERM and INT stop warm, a second one cold, QUIT cold at once, USR1
         writes all stacks to stderr. Installing signals needs the main thread."""
@@ -57,7 +67,7 @@ class Worker:
             if self._stop is None:
                 self.pool.run()
         finally:
-            self._tell("worker_stopping")
+            self._tell("worker_stopping", mode=self._stop or StopMode.WARM)
             # Heartbeats end last: until here the pool may have held deliveries.
             self._keeper.stop()
             for number, handler in previous.items():
@@ -104,7 +114,7 @@ class Worker:
         else:
             self.stop(StopMode.COLD)
 
-    def _tell(self, name: str) -> None:
+    def _tell(self, name: str, **more: object) -> None:
         hook = self._hooks(name)
         if hook is not None:
-            hook(worker=self)
+            hook(worker=self, **more)
