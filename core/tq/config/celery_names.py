@@ -14,7 +14,7 @@ _RESULT_OPTIONS = "give it as an option of the plugin, in result_backend_transpo
 _BROKER_OPTIONS = "give it as an option of the plugin, in broker_transport_options or the URL's query"
 _DECLARED = "how a queue is declared on a server belongs to the broker's plugin: broker_transport_options"
 _PARTS = "parts of tq are not replaced by a setting; pools, schedulers and drivers are plugins"
-_COMMAND = "give it to the command that starts the process (--logfile, --pidfile, --uid, --gid, --umask)"
+COMMAND = "give it to the command that starts the process (--logfile, --pidfile, --uid, --gid, --umask)"
 _MONITOR = "the channels of events and remote control have no settings of their own"
 
 REFUSED: dict[str, str] = {
@@ -143,6 +143,7 @@ OLD_NAMES: dict[str, str] = {
     "celery_max_cached_results": "result_cache_max",
     "celery_message_compression": "task_compression",
     "celery_eager_propagates_exceptions": "task_eager_propagates",
+    "celery_send_task_sent_event": "task_send_sent_event",
     "celery_send_events": "worker_send_task_events",
     "celery_result_dburi": "database_url",
     "celery_result_engine_options": "database_engine_options",
@@ -163,7 +164,7 @@ def refusal(name: str) -> str | None:
     if name in WITHOUT_EFFECT:
         return None
     if name in REFUSED_DAEMON:
-        return _COMMAND
+        return COMMAND
     family = next((why for first, why in REFUSED_FAMILIES.items() if name.startswith(first)), None)
     return REFUSED.get(name, family)
 

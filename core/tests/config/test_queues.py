@@ -1,0 +1,65 @@
+"""All forms of `task_queues` and `task_routes`."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tq.config import Queue, Settings
+
+
+def queues(value: Any) -> tuple[Queue, ...] | None:
+    return Settings({"task_queues": value}, files=False, environ={}).task_queues
+
+
+def test_names_mappings_and_queues_come_out_alike() -> None:
+    expected = (Queue("a"), Queue("b", exchange="x", routing_key="b.#", max_priority=10))
+    options = {"exchange": "x", "routing_key": "b.#", "max_priority": 10}
+    assert queues(["a", {"name": "b", **options}]) == expected
+    assert queues({"a": None, "b": options}) == expected
+    assert queues(expected) == expected
+
+
+def test_celerys_binding_key_is_the_routing_key() -> None:
+    assert queues({"a": {"exchange": "x", "binding_key": "k"}}) == (
+        Queue("a", exchange="x", routing_key="k"),
+    )
+
+
+def test_queue_objects_of_kombu_are_read_by_their_attributes() -> None:
+    exchange = SimpleNamespace(name="x", type="topic")
+    theirs = SimpleNamespace(
+        name="a",
+        exchange=exchange,
+        routing_key="a.*",
+        max_priority=None,
+        queue_arguments={"x-max-priority": 5},
+    )
+    assert queues([theirs]) == (
+        Queue(
+            "a", exchange="x", exchange_type="topic", routing_key="a.*", queue_arguments={"x-max-priority": 5}
+        ),
+    )
+
+
+def test_one_name_and_none_are_queues_too() -> None:
+    assert queues("a") == (Queue("a"),)
+    assert queues(None) is None
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        None,
+        {"shop.*": "shop"},
+        [("shop.*", {"queue": "shop"}), {"a": "b"}],
+        "shop.routers.route",
+        lambda name, *args: "shop",
+        [lambda name, *args: None, "shop.routers.route"],
+        [SimpleNamespace(route_for_task=print)],
+    ],
+)
+def test_routes_are_kept_as_they_are(routes: Any) -> None:
+    assert Settings({"task_routes": routes}, files=False, environ={}).task_routes == routes
