@@ -1,8 +1,58 @@
-"""tq: a distributed task queue with Celery's names and wire, and nothing lost."""
+"""tq: a distributed task queue with Celery's names and wire, and nothing lost.
+
+from tq import TQ
+
+app = TQ("shop", broker="redis://localhost/0", backend="redis://localhost/1")
+
+@app.task(max_retries=3, retry_backoff=True)
+def charge(order_id: int) -> str: ...
+
+charge.delay(42).get(timeout=10)
+"""
 
 from __future__ import annotations
 
 from tq._version import __version__
-from tq.errors import TQError
+from tq.app.app import TQ
+from tq.app.current import current_app
+from tq.app.shared import shared_task
+from tq.app.task import Task
+from tq.canvas.signature import Signature
+from tq.client.result import AsyncResult, EagerResult
+from tq.errors import (
+    BackendError,
+    BrokerError,
+    BrokerUnavailable,
+    Ignore,
+    ImproperlyConfigured,
+    MaxRetriesExceeded,
+    Reject,
+    ResultTimeout,
+    Retry,
+    SoftTimeLimitExceeded,
+    TaskRevoked,
+    TQError,
+)
 
-__all__ = ["TQError", "__version__"]
+__all__ = [
+    "TQ",
+    "AsyncResult",
+    "BackendError",
+    "BrokerError",
+    "BrokerUnavailable",
+    "EagerResult",
+    "Ignore",
+    "ImproperlyConfigured",
+    "MaxRetriesExceeded",
+    "Reject",
+    "ResultTimeout",
+    "Retry",
+    "Signature",
+    "SoftTimeLimitExceeded",
+    "TQError",
+    "Task",
+    "TaskRevoked",
+    "__version__",
+    "current_app",
+    "shared_task",
+]

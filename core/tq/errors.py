@@ -20,6 +20,7 @@ TQError
 │   ├── InvalidTask           a message that is no task
 │   ├── TaskRevoked
 │   ├── MaxRetriesExceeded
+│   ├── WaitInTask            `get` inside a task, which could wait for ever (also a RuntimeError)
 │   └── RemoteError           a task failed with an exception that is not rebuilt here
 ├── ResultTimeout             `get(timeout=)` ran out (also a TimeoutError)
 ├── SoftTimeLimitExceeded     raised inside a task
@@ -128,6 +129,10 @@ class MaxRetriesExceeded(TaskError):
         super().__init__(*args)
         self.task_args = task_args
         self.task_kwargs = {} if task_kwargs is None else task_kwargs
+
+
+class WaitInTask(TaskError, RuntimeError):
+    """A task waits for the result of another one, and may block the slot that the other needs."""
 
 
 class RemoteError(TaskError):

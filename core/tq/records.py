@@ -125,6 +125,14 @@ class Heartbeat(msgspec.Struct, frozen=True):
     running: tuple[int, ...] = ()
 
 
+class Revocation(msgspec.Struct, frozen=True):
+    """A task that must not run. `terminate`: end it by `signal` where it runs already."""
+
+    task_id: str
+    terminate: bool = False
+    signal: str = "SIGTERM"
+
+
 class QueueStats(msgspec.Struct, frozen=True):
     """What lies in one queue. None: the broker cannot say."""
 

@@ -109,6 +109,7 @@ class MemoryBroker(Broker):
         | Cap.PURGE
         | Cap.UNIQUE
     )
+    consumer_class: ClassVar[type[MemoryConsumer]] = MemoryConsumer
     _stores: ClassVar[dict[str, Store]] = {}
 
     def __init__(self, url: str = "memory://", options: Mapping[str, Any] | None = None) -> None:
@@ -132,7 +133,7 @@ class MemoryBroker(Broker):
                     f"consumer id {consumer_id!r} was used before; take a new one", url=self.url
                 )
             self._store.holders[consumer_id] = Holder(tuple(queues), time.monotonic() + lease)
-        return MemoryConsumer(self._store, queues, consumer_id)
+        return self.consumer_class(self._store, queues, consumer_id)
 
     def close(self) -> None:
         """There is no connection to close."""

@@ -28,7 +28,7 @@ from tq.options import parse_options
 from tq.records import Action
 
 if TYPE_CHECKING:
-    from tq.records import DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Settlement
+    from tq.records import DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation, Settlement
 
 
 class Cap(enum.Flag):
@@ -54,6 +54,8 @@ class Cap(enum.Flag):
     """`purge`."""
     UNIQUE = enum.auto()
     """`Envelope.unique`: a second publish of one task id within a day is a no-op."""
+    REVOKE = enum.auto()
+    """`revoke` and `revoked`."""
     DURABLE = enum.auto()
     """What was accepted survives a restart of the process that holds it (as far as the server is set to)."""
     SHARED = enum.auto()
@@ -206,6 +208,15 @@ class Broker(ABC):
 
     def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
         """`Cap.DEAD_LETTERS`: remove these for good; how many were there."""
+        raise NotImplementedError
+
+    def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
+        """`Cap.REVOKE`: remember these for `expires` seconds, for all workers, those to come as well."""
+        raise NotImplementedError
+
+    def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
+        """`Cap.REVOKE`: the revocations that were written after version `after` and have not expired, and the
+        newest version. With nothing new this is one cheap read: workers ask about each second."""
         raise NotImplementedError
 
     def joins(self, backend: object) -> bool:

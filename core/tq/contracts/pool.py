@@ -53,6 +53,11 @@ class StopMode(enum.IntEnum):
     """Give everything back at once, what runs as well; its outcome will be refused."""
 
 
+class ColdStop(BaseException):
+    """Raised through running code by a cold stop; the delivery goes back. Never swallowed: not by tasks, which
+    catch `Exception`, and not by the isolation of hooks."""
+
+
 class Seat(Protocol):
     """A place where one body runs at a time: written by the engine, read by whoever supervises it.
 
@@ -167,6 +172,9 @@ class PoolSetup(Protocol):
 
     def in_child(self, index: int) -> None:
         """Call first in a forked child: forgets the parent's connections, and tells the hooks."""
+
+    def leave_child(self, index: int) -> None:
+        """Call last in a forked child that ends as it should: tells the hooks."""
 
     def child_died(self, seat: Seat, cause: str, *, charge: bool = True) -> None:
         """The process behind `seat` is gone: what it held goes back at once. What it ran is charged with an

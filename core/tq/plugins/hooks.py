@@ -12,6 +12,7 @@ import msgspec
 from pluggy import HookImpl, PluginManager
 
 from tq.contracts import hooks as specs
+from tq.contracts.pool import ColdStop
 from tq.errors import PluginError, SoftTimeLimitExceeded
 from tq.plugins.discovery import Found, scan
 from tq.plugins.observer import check_observer, flaw_of_name, taken_arguments
@@ -31,13 +32,11 @@ class Contribution(msgspec.Struct, frozen=True):
 class HookManager:
     """The plugins of one app or worker. Register first, then bind: what is bound does not change any more.
 
-    `interrupts` are exceptions that are thrown into running code from outside, such as a worker's cold stop:
-    an observer in whose middle they arrive does not swallow them. Interrupts of Python, of time limits and of
-    greenlets count anyway.
+    Interrupts are exceptions that are thrown into running code from outside: of Python, of a soft time limit,
+    of a cold stop, of greenlets. An observer in whose middle they arrive does not swallow them.
     """
 
-    def __init__(self, interrupts: tuple[type[BaseException], ...] = ()) -> None:
-        self._interrupts = interrupts
+    def __init__(self) -> None:
         self._pluggy = PluginManager("tq")
         self._pluggy.add_hookspecs(specs)
 
@@ -83,6 +82,10 @@ class HookManager:
         """Forget a plugin; callers that were bound before still call it."""
         self._pluggy.unregister(name=name)
 
+    def has(self, name: str) -> bool:
+        """Whether a plugin of this name is registered."""
+        return self._pluggy.has_plugin(name)
+
     def implemented(self, name: str) -> list[str]:
         """The hooks that a registered plugin implements."""
         callers = self._pluggy.get_hookcallers(self._pluggy.get_plugin(name)) or ()
@@ -94,7 +97,7 @@ class HookManager:
         It takes the hook's arguments by keyword, and raises nothing but interrupts.
         """
         impls = self._impls(name, collecting=False)
-        return _teller(name, impls, (*self._interrupts, *_always())) if impls else None
+        return _teller(name, impls, _interrupts()) if impls else None
 
     def collect(self, name: str) -> list[Contribution]:
         """What all plugins return from a collecting hook, in pluggy's order; one that raises adds nothing."""
@@ -145,10 +148,10 @@ def _instance(plugin: object, name: str) -> object:
     return made
 
 
-def _always() -> list[type[BaseException]]:
-    interrupts = [KeyboardInterrupt, SystemExit, SoftTimeLimitExceeded]
+def _interrupts() -> tuple[type[BaseException], ...]:
+    interrupts = (KeyboardInterrupt, SystemExit, SoftTimeLimitExceeded, ColdStop)
     greenlet = sys.modules.get("greenlet")
-    return [*interrupts, greenlet.GreenletExit] if greenlet else interrupts
+    return (*interrupts, greenlet.GreenletExit) if greenlet else interrupts
 
 
 def _teller(

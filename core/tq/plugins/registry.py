@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 from tq.errors import PluginError, TQError
 from tq.options import mask_url
@@ -126,8 +127,17 @@ def _build(kind: Kind, address: Address, build: Callable[[], T]) -> T:
     except TQError:
         raise
     except Exception as exc:
-        # The driver's own text may quote the URL.
-        cause = str(exc).replace(address.url, mask_url(address.url))
+        shown = mask_url(address.url)
+        cause = _without_password(str(exc), address.url)
         raise PluginError(
-            f"the {kind.noun} for {mask_url(address.url)} cannot be made: {type(exc).__name__}: {cause}"
+            f"the {kind.noun} for {shown} cannot be made: {type(exc).__name__}: {cause}"
         ) from exc
+
+
+def _without_password(text: str, url: str) -> str:
+    """A driver's own text may quote the URL or a part of it, decoded or not."""
+    user = url.partition("://")[2].rpartition("@")[0]
+    password = user.partition(":")[2]
+    for secret in filter(None, (url, password, unquote(password))):
+        text = text.replace(secret, mask_url(url) if secret == url else "**")
+    return text

@@ -143,6 +143,8 @@ class _Told:
 
     @hookimpl
     def message_publishing(self, envelope: Envelope) -> None:
+        if not self._signals["message_publishing"].receivers:
+            return
         message = envelope.message
         self._send(
             "message_publishing",
@@ -157,6 +159,8 @@ class _Told:
 
     @hookimpl
     def message_published(self, envelope: Envelope) -> None:
+        if not self._signals["message_published"].receivers:
+            return
         message = envelope.message
         self._send(
             "message_published",

@@ -24,5 +24,5 @@ def needs(capability: enum.Flag) -> Callable[[F], F]:
 def skip_undeclared(test: Callable[..., Any] | None, declared: enum.Flag, plugin: type) -> None:
     """Skip the running test if it needs what `plugin` does not declare."""
     needed: enum.Flag | None = getattr(test, "needs", None)
-    if needed is not None and needed not in declared:
-        pytest.skip(f"not declared by {plugin.__name__}: {type(needed).__name__}.{needed.name}")
+    if needed is not None and (missing := needed & ~declared):
+        pytest.skip(f"not declared by {plugin.__name__}: {type(missing).__name__}.{missing.name}")

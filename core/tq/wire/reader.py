@@ -104,7 +104,7 @@ def _call(
     return TaskCall(
         head.id,
         head.task,
-        () if args is None else args,
+        [] if args is None else args,
         kwargs or {},
         tail.callbacks,
         tail.errbacks,

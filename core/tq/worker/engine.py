@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tq import states
-from tq.contracts.pool import Seat, StopMode
+from tq.contracts.pool import ColdStop, Seat, StopMode
 from tq.errors import BrokerError, SoftTimeLimitExceeded
 from tq.policy.batch import LARGEST, BatchSize
 from tq.records import Action, Delivery, Settlement
 from tq.worker.alarm import Alarm
-from tq.worker.execute import ColdStop, Executor, Run, TimeLimits, started_document
+from tq.worker.execute import Executor, Run, TimeLimits, started_document
 from tq.worker.link import Link, Stores
 from tq.worker.outcome import GIVEN_BACK, Outcome
 
@@ -120,6 +120,8 @@ class InlineEngine:
     def _work(self, received: int) -> None:
         if not received:
             return
+        if self._executor.revocations is not None:
+            self._executor.revocations.refresh()
         began = time.monotonic()
         ran = 0
         while self._stop is None:

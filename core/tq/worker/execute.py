@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tq import states
-from tq.contracts.pool import Seat
+from tq.contracts.pool import ColdStop, Seat
 from tq.contracts.serializer import Serializer
 from tq.errors import (
     Ignore,
@@ -37,6 +37,7 @@ from tq.wire.protocol import TaskCall, identify, parse_iso, read_task
 from tq.worker.alarm import Alarm
 from tq.worker.outcome import GIVEN_BACK, Outcome
 from tq.worker.plan import TaskPlan
+from tq.worker.revocations import Revocations
 
 logger = logging.getLogger("tq.task")
 
@@ -47,10 +48,6 @@ Observer = Callable[..., None] | None
 TimeLimits = tuple[float | None, float | None]
 """Soft and hard limit, seconds."""
 NO_LIMITS: TimeLimits = (None, None)
-
-
-class ColdStop(BaseException):
-    """Raised through a running body by a cold shutdown; the delivery goes back."""
 
 
 @dataclass(slots=True)
@@ -98,7 +95,7 @@ class Executor:
     freeze: Callable[[Any], Any] | None = None
     """Makes a copy of a result as the result serializer will write it; None where no results are kept."""
     follow_up: Callable[[TaskCall, Outcome, Delivery], Sequence[Envelope]] | None = None
-    is_revoked: Callable[[TaskCall], bool] | None = None
+    revocations: Revocations | None = None
     observers: Observers = field(default_factory=Observers)
     clock: Callable[[], float] = time.time
     log_info: bool = field(default_factory=lambda: logger.isEnabledFor(logging.INFO))
@@ -163,7 +160,7 @@ class Executor:
                     return Outcome(states.PENDING, requeue=True, delay=wait)
         except InvalidTask as exc:
             return Outcome(states.FAILURE, exc, dead=f"InvalidTask: {exc}")
-        if self.is_revoked is not None and self.is_revoked(call):
+        if self.revocations is not None and call.id in self.revocations.known:
             return self._revoked(call, "revoked")
         return None
 

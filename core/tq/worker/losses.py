@@ -16,6 +16,7 @@ from tq.errors import (
     BrokerError,
     InvalidTask,
     SerializationError,
+    TaskRevoked,
     WorkerLost,
 )
 from tq.records import Action, Delivery, Envelope, Undecodable

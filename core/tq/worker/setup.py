@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,7 +31,8 @@ class WorkerSetup:
     hostname: str = ""
     limits: Limits = NO_WORKER_LIMITS
     largest_batch: int = LARGEST
-    on_child_start: Callable[[int], None] | None = None
+    child_started: Callable[..., None] | None = None
+    child_stopping: Callable[..., None] | None = None
     quiet: Lock = field(default_factory=Lock)
     """Held by the worker's own threads while they talk to a server."""
 
@@ -69,8 +69,13 @@ class WorkerSetup:
         self.stores.broker.after_fork()
         if self.stores.backend is not None:
             self.stores.backend.after_fork()
-        if self.on_child_start is not None:
-            self.on_child_start(os.getpid())
+        if self.child_started is not None:
+            self.child_started(worker=self, index=index)
+
+    def leave_child(self, index: int) -> None:
+        """Tell the hooks that this child ends as it should."""
+        if self.child_stopping is not None:
+            self.child_stopping(worker=self, index=index, exitcode=0)
 
     def child_died(self, seat: Seat, cause: str, *, charge: bool = True) -> None:
         """What the child held goes back; what it ran is charged."""

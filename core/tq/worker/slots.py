@@ -132,6 +132,8 @@ class SlotsEngine:
     def _start_bodies(self) -> None:
         started = []
         jobs = []
+        if self._backlog and self.executor.revocations is not None:
+            self.executor.revocations.refresh()
         while self._backlog and self._free:
             run = self.executor.admit(self._backlog.popleft())
             if run.outcome is None and not run.plan.acks_late:  # type: ignore[union-attr]

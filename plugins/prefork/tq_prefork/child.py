@@ -79,19 +79,21 @@ def live(
         engine = setup.inline_engine(seat, max_tasks=setup.max_tasks_per_child)
         stops.attach(engine)
         engine.run()
+        setup.leave_child(index)
         seat.say_ended()
         status = 0
     except BaseException:
         logger.critical("child %d of the pool (pid %d) cannot go on", index, os.getpid(), exc_info=True)
     finally:
         # Neither the parent's exit handlers nor its stack are the child's.
-        with contextlib.suppress(OSError, ValueError):
-            flush()
+        flush()
         os._exit(status)
 
 
 def flush() -> None:
-    """Write out what the standard streams hold."""
+    """Write out what the standard streams hold, so that no text is written twice or lost."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+        # A stream that is closed, or whose reader has gone, has nothing left to save.
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()

@@ -103,6 +103,7 @@ class Settling:
         assert settle(consumer, kit.take(consumer, 1), publish=follow_ups) == [True]
         assert ids(kit.take(consumer, 1)) == ["next"]
         assert ids(kit.take(kit.consumer(broker, f"{queue}-other"), 1)) == ["elsewhere"]
+        assert kit.rest(consumer) == []
 
     @needs(Cap.ATOMIC_PUBLISH)
     def test_settling_twice_publishes_once(self, kit: BrokerKit, broker: Broker, queue: str) -> None:

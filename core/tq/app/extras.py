@@ -1,0 +1,51 @@
+"""What plugins add to an app: settings, and observers of its messages and its worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from tq import signals
+from tq.config.setting import Setting
+from tq.contracts.hooks import ExtraSetting
+
+if TYPE_CHECKING:
+    from tq.app.app import TQ
+    from tq.plugins.hooks import HookManager
+
+Observer = Callable[..., None] | None
+
+
+def extra_settings(hooks: HookManager) -> Sequence[Setting]:
+    """The settings that hook plugins declare."""
+    return [_setting(found.value, found.plugin) for found in hooks.collect("tq_settings")]
+
+
+def _setting(extra: ExtraSetting, plugin: str) -> Setting:
+    return Setting(
+        name=extra.name,
+        type=extra.type,
+        default=extra.default,
+        doc=extra.doc,
+        group=plugin,
+        unit=extra.unit,
+        secret=extra.secret,
+    )
+
+
+def hooks_of(app: TQ) -> HookManager:
+    """The hook manager of an app with its signals' receivers as they are now."""
+    manager = app.hooks
+    if manager.has(_SIGNALS):
+        manager.unregister(_SIGNALS)
+    manager.register(signals.plugin(app.tasks), name=_SIGNALS)
+    return manager
+
+
+_SIGNALS = "tq.signals"
+
+
+def publishing_hooks(app: TQ) -> tuple[Observer, Observer]:
+    """Observers of messages before and after they are published; None where nobody listens."""
+    manager = hooks_of(app)
+    return manager.bind("message_publishing"), manager.bind("message_published")

@@ -1,0 +1,43 @@
+"""The serializers of an app: one to write with, and those that may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tq.errors import ImproperlyConfigured
+from tq.plugins import registry
+
+if TYPE_CHECKING:
+    from tq.contracts.serializer import Serializer
+
+_KNOWN_TYPES = {
+    "application/json": "json",
+    "application/x-msgpack": "msgpack",
+    "application/x-yaml": "yaml",
+    "application/x-python-serialize": "pickle",
+    "application/data": "auth",
+}
+
+
+class Serializers:
+    """Loads each serializer once, on first use."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Serializer] = {}
+
+    def __getitem__(self, name: str) -> Serializer:
+        """By name, or by content type. Raises `PluginError`."""
+        found = self._loaded.get(name)
+        if found is None:
+            found = self._loaded[name] = registry.load_serializer(_KNOWN_TYPES.get(name, name))
+        return found
+
+    def readers(self, accept: Iterable[str]) -> dict[str, Serializer]:
+        """Readers by content type, for the names and content types of `accept_content`."""
+        readers = {(found := self[name]).content_type: found for name in accept}
+        if not readers:
+            raise ImproperlyConfigured(
+                "accept_content is empty, so no message could be read; name one: ['json']"
+            )
+        return readers

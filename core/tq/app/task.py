@@ -1,0 +1,299 @@
+"""A task: a function with a name and options, that can be called here or sent to a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+
+from tq.canvas.signature import Signature
+from tq.client.call import CallOptions
+from tq.client.result import AsyncResult, EagerResult
+from tq.errors import MaxRetriesExceeded, Retry
+from tq.policy.backoff import backoff
+from tq.request import Request, current_request
+from tq.wire.call import TaskCall
+
+if TYPE_CHECKING:
+    from tq.app.app import TQ
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+_DIRECT = TaskCall(id="", task="")
+
+
+class Task(Generic[P, R_co]):
+    """Base of all tasks; class-based tasks derive from it, define `run`, and are given to `register_task`.
+
+    Attributes are options, by Celery's names. None means: as the setting of that name says. Durations are
+    seconds. One instance serves all calls, so nothing of a call belongs into its attributes.
+    """
+
+    name: str = ""
+    bind: bool = False
+    typing: bool = True
+    max_retries: int | None = 3
+    default_retry_delay: float = 180
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_kwargs: Mapping[str, Any] = {}
+    retry_backoff: bool | float = False
+    retry_backoff_max: float = 600
+    retry_jitter: bool = True
+    throws: tuple[type[BaseException], ...] = ()
+    ignore_result: bool | None = None
+    store_errors_even_if_ignored: bool | None = None
+    acks_late: bool | None = None
+    acks_on_failure_or_timeout: bool | None = None
+    track_started: bool | None = None
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    rate_limit: str | float | None = None
+    queue: str | None = None
+    exchange: str | None = None
+    routing_key: str | None = None
+    priority: int | None = None
+    expires: Any = None
+    serializer: str | None = None
+    compression: str | None = None
+    trail: bool = True
+    pydantic: bool = False
+    pydantic_strict: bool = False
+    pydantic_context: Mapping[str, Any] | None = None
+    pydantic_dump_kwargs: Mapping[str, Any] | None = None
+
+    abstract: ClassVar[bool] = True
+    _app: TQ | None = None
+    _check: Callable[..., None] | None = None
+
+    # -- what a task does ------------------------------------------------------------------------------------
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The body; class-based tasks define it."""
+        raise NotImplementedError(f"task {self.name!r} defines no run()")
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the body here and now, as the plain function that it is."""
+        value: R_co = self.run(*args, **kwargs)
+        return value
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        """Called in the worker before the body."""
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        """Called in the worker when the body returned."""
+
+    def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called in the worker when the task failed; `einfo` is the traceback as text."""
+
+    def on_retry(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called in the worker when the task is to be retried."""
+
+    def after_return(
+        self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any
+    ) -> None:
+        """Called in the worker after each run, with its state and its value or exception."""
+
+    # -- sending it -----------------------------------------------------------------------------------------
+
+    @overload
+    def delay(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> AsyncResult[T]: ...
+    @overload
+    def delay(self: Task[P, T], *args: P.args, **kwargs: P.kwargs) -> AsyncResult[T]: ...
+    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+        """Send the task with these arguments. Raises `BrokerUnavailable` when the publish deadline is over."""
+        return self.app.send(self, args, kwargs)
+
+    @overload
+    async def adelay(
+        self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncResult[T]: ...
+    @overload
+    async def adelay(self: Task[P, T], *args: P.args, **kwargs: P.kwargs) -> AsyncResult[T]: ...
+    async def adelay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+        """`delay` for async code: the loop goes on while the broker answers."""
+        return await asyncio.to_thread(self.app.send, self, args, kwargs)
+
+    @overload
+    def apply_async(
+        self: Task[..., Coroutine[Any, Any, T]],
+        args: Sequence[Any] | None = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **options: Any,
+    ) -> AsyncResult[T]: ...
+    @overload
+    def apply_async(
+        self: Task[..., T],
+        args: Sequence[Any] | None = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **options: Any,
+    ) -> AsyncResult[T]: ...
+    def apply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """Send the task with options (`CallOptions`): countdown, eta, expires, priority, queue, routing_key,
+        task_id, headers, link, link_error, retry, retry_policy, time_limit, soft_time_limit, serializer,
+        compression, ignore_result, and rarer ones.
+
+        Raises `TypeError` for arguments that do not fit the task or options that do not exist,
+        `EncodeError`, and `BrokerUnavailable` when the publish deadline is over.
+        """
+        return self.app.send(self, args or (), kwargs or {}, options)
+
+    async def aapply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """`apply_async` for async code."""
+        return await asyncio.to_thread(self.app.send, self, args or (), kwargs or {}, options)
+
+    def apply(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        throw: bool | None = None,
+        **options: Any,
+    ) -> EagerResult[Any]:
+        """Run the task here, with all that a worker does around it but the stores; `throw` raises what the
+        task raises."""
+        from tq.app.eager import apply
+
+        return apply(self.app, self, args or (), kwargs or {}, options, throw=throw)
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """A signature of this task: the call as data."""
+        return self.signature(args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """An immutable signature: it takes no result of a task before it."""
+        return self.signature(args, kwargs, immutable=True)
+
+    def signature(
+        self,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        immutable: bool = False,
+        **options: Any,
+    ) -> Signature:
+        """A signature with calling options."""
+        return self.app.signature(self.name, args, kwargs, immutable=immutable, **options)
+
+    # -- from inside ----------------------------------------------------------------------------------------
+
+    @property
+    def app(self) -> TQ:
+        """The app this task belongs to; shared tasks belong to the current one."""
+        if self._app is not None:
+            return self._app
+        from tq.app.current import get_current_app
+
+        return get_current_app()
+
+    @property
+    def request(self) -> Request:
+        """The run that is going on; outside of one, an empty request with `called_directly`."""
+        request = current_request.get()
+        if request is not None and request.task == self.name:
+            return request
+        return Request(_DIRECT, called_directly=True)
+
+    @property
+    def backend(self) -> Any:
+        """The app's result backend, or None."""
+        return self.app.backend
+
+    def AsyncResult(self, task_id: str) -> AsyncResult[R_co]:
+        """The result of a call of this task, by id."""
+        return AsyncResult(task_id, self.app)
+
+    def update_state(
+        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **fields: Any
+    ) -> None:
+        """Store a state of your own ("PROGRESS") with any value as its meta, at once."""
+        self.app.store_state(task_id or self.request.id, state or "", meta, self.request, fields)
+
+    def retry(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: Any = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """End this run and run the task again, by default after `default_retry_delay` seconds.
+
+        The next attempt is put into the broker together with the acknowledgement of this one. Raises `Retry`
+        (or returns it with `throw=False`); with no retries left `exc`, or `MaxRetriesExceeded`. Called
+        outside of a worker it raises `exc`.
+        """
+        request = self.request
+        if request.called_directly:
+            raise exc or Retry("a task that was called directly cannot be retried")
+        limit = self.max_retries if max_retries is None else max_retries
+        if limit is not None and request.retries >= limit:
+            raise exc or MaxRetriesExceeded(
+                f"task {self.name}[{request.id}] was retried {request.retries} times and may not be again",
+                task_args=request.args,
+                task_kwargs=request.kwargs,
+            )
+        if countdown is None and eta is None:
+            countdown = self.default_retry_delay
+        following, delay = self.app.next_attempt(self, request, args, kwargs, countdown, eta, options)
+        request.follow_ups.append(
+            following if request.is_eager else self.app.envelope(following, self, delay, queue=request.queue)
+        )
+        retry = Retry(exc=exc, when=eta if countdown is None else countdown)
+        if throw:
+            raise retry from exc
+        return retry
+
+    def autoretry(self, exc: BaseException) -> BaseException:
+        """What an exception of the body becomes under `autoretry_for`: a `Retry`, or what is to be raised."""
+        if not isinstance(exc, self.autoretry_for) or isinstance(exc, self.dont_autoretry_for):
+            return exc
+        options = dict(self.retry_kwargs)
+        if self.retry_backoff:
+            options["countdown"] = backoff(
+                self.request.retries,
+                factor=1.0 if self.retry_backoff is True else float(self.retry_backoff),
+                maximum=self.retry_backoff_max,
+                jitter=self.retry_jitter,
+            )
+        try:
+            return self.retry(exc=exc, throw=False, **options)
+        except BaseException as end:  # noqa: BLE001 - retry raises what it was given
+            return end
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def call_options(self) -> Mapping[str, Any]:
+        """Calling options that this task sets for all its calls."""
+        return {name: value for name in _CALL_OPTIONS if (value := getattr(self, name)) is not None}
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+
+_CALL_OPTIONS = (
+    "queue",
+    "exchange",
+    "routing_key",
+    "priority",
+    "expires",
+    "serializer",
+    "compression",
+    "time_limit",
+    "soft_time_limit",
+    "ignore_result",
+)
+OPTIONS = frozenset(name for name in vars(Task) if not name.startswith("_")) - frozenset(
+    name for name, value in vars(Task).items() if inspect.isfunction(value) or isinstance(value, property)
+)
+"""What `@app.task(...)` takes besides attributes of the task's own base class."""
+CALL_OPTIONS = frozenset(CallOptions.__struct_fields__)

@@ -1,0 +1,189 @@
+"""From an app and its settings to a worker that is ready to run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tq.app.extras import hooks_of
+from tq.app.plan import plan_of
+from tq.contracts.broker import Cap
+from tq.contracts.pool import Pool, PoolCap
+from tq.errors import ImproperlyConfigured
+from tq.plugins import registry
+from tq.wire.ids import new_id
+from tq.worker.autoscale import Autoscaler
+from tq.worker.engine import Limits
+from tq.worker.execute import Executor, Observers
+from tq.worker.link import Stores
+from tq.worker.losses import Losses
+from tq.worker.revocations import Revocations
+from tq.worker.setup import WorkerSetup
+from tq.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from tq.app.app import TQ
+
+
+class WorkerOptions(msgspec.Struct, frozen=True):
+    """What a command line may say over the settings; None: as the settings say. Limits in seconds,
+    `max_memory_per_child` in KiB, `autoscale` as (largest, smallest)."""
+
+    hostname: str | None = None
+    concurrency: int | None = None
+    pool: str | None = None
+    queues: Sequence[str] = ()
+    exclude_queues: Sequence[str] = ()
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
+    autoscale: tuple[int, int] | None = None
+
+
+NO_WORKER_OPTIONS = WorkerOptions()
+
+
+def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
+    """Put a worker together; nothing is connected yet.
+
+    Raises `ImproperlyConfigured` for an option that the chosen pool cannot keep, and `PluginError`.
+    """
+    conf = app.conf
+    pool_name = options.pool or conf.worker_pool
+    pool_class = registry.load_pool(pool_name)
+    hostname = expand_hostname(options.hostname)
+    queues = queues_of(app, options)
+    concurrency = concurrency_of(app, options, pool_class)
+    limits = Limits(
+        options.soft_time_limit or conf.task_soft_time_limit, options.time_limit or conf.task_time_limit
+    )
+    max_tasks = options.max_tasks_per_child or conf.worker_max_tasks_per_child
+    max_memory = options.max_memory_per_child or conf.worker_max_memory_per_child
+    _refuse_what_the_pool_cannot(app, pool_name, pool_class, options, limits, max_tasks, max_memory)
+    stores = Stores(
+        broker=app.broker,
+        backend=app.backend,
+        queues=queues,
+        lease=conf.broker_lease,
+        new_consumer_id=lambda: f"{hostname}:{os.getpid()}:{new_id()}",
+        publish_timeout=conf.broker_publish_timeout,
+    )
+    hooks = hooks_of(app)
+    executor = _executor(app, hostname, hooks.bind)
+    setup = WorkerSetup(
+        stores,
+        executor,
+        Losses(stores, executor, conf.worker_max_attempts),
+        concurrency=concurrency,
+        max_tasks_per_child=max_tasks,
+        max_memory_per_child=max_memory,
+        hostname=hostname,
+        limits=limits,
+        child_started=hooks.bind("child_started"),
+        child_stopping=hooks.bind("child_stopping"),
+    )
+    scaler = Autoscaler(*options.autoscale) if options.autoscale else None
+    return Worker(
+        setup,
+        pool_class,
+        shutdown_timeout=conf.worker_shutdown_timeout,
+        hooks=hooks.bind,
+        on_tick=scaler.tick if scaler else None,
+    )
+
+
+def _executor(app: TQ, hostname: str, bind: Callable[[str], Callable[..., None] | None]) -> Executor:
+    conf = app.conf
+    result_serializer = app.serializers[conf.result_serializer]
+
+    def freeze(value: Any) -> Any:
+        return result_serializer.loads(result_serializer.dumps(value))
+
+    revocations = Revocations(app.broker) if Cap.REVOKE in app.broker.capabilities else None
+    return Executor(
+        plans={name: plan_of(task, conf) for name, task in app.tasks.items()},
+        readers=app.serializers.readers(conf.accept_content),
+        size_limit=conf.message_size_limit,
+        hostname=hostname,
+        freeze=freeze if app.backend is not None else None,
+        follow_up=app.follow_up,
+        revocations=revocations,
+        observers=Observers(**{field.name: bind(field.name) for field in fields(Observers)}),
+    )
+
+
+def expand_hostname(pattern: str | None) -> str:
+    """A worker's node name: `%h` whole host name, `%n` its first part, `%d` its domain; default `tq@%h`."""
+    host = socket.gethostname()
+    name, _, domain = host.partition(".")
+    text = pattern or "tq@%h"
+    for sign, value in (("%h", host), ("%n", name), ("%d", domain), ("%i", ""), ("%I", "")):
+        text = text.replace(sign, value)
+    return text if "@" in text else f"{text}@{host}"
+
+
+def queues_of(app: TQ, options: WorkerOptions) -> tuple[str, ...]:
+    """The queues to read: those named, else those declared, else the default one; less those excluded."""
+    conf = app.conf
+    declared = tuple(queue.name for queue in conf.task_queues or ())
+    chosen = tuple(options.queues) or declared or (conf.task_default_queue,)
+    if options.queues and declared and not conf.task_create_missing_queues:
+        unknown = [queue for queue in options.queues if queue not in declared]
+        if unknown:
+            raise ImproperlyConfigured(
+                f"-Q names {', '.join(unknown)}, which task_queues does not declare "
+                f"(task_create_missing_queues is off); declared: {', '.join(declared)}"
+            )
+    left = tuple(dict.fromkeys(queue for queue in chosen if queue not in options.exclude_queues))
+    if not left:
+        raise ImproperlyConfigured("no queue is left to read: -X excludes all of them")
+    return left
+
+
+def concurrency_of(app: TQ, options: WorkerOptions, pool_class: type[Pool]) -> int:
+    """How many bodies run at once: as told, else one per processor."""
+    if PoolCap.CONCURRENCY not in pool_class.capabilities:
+        asked = options.concurrency
+        if asked is not None and asked > 1:
+            raise ImproperlyConfigured(
+                f"this pool runs one task at a time, so -c {asked} cannot work; choose -P prefork or -P threads"
+            )
+        return 1
+    if options.autoscale:
+        return options.autoscale[1]
+    return options.concurrency or app.conf.worker_concurrency or os.cpu_count() or 1
+
+
+def _refuse_what_the_pool_cannot(
+    app: TQ,
+    name: str,
+    pool_class: type[Pool],
+    options: WorkerOptions,
+    limits: Limits,
+    max_tasks: int | None,
+    max_memory: int | None,
+) -> None:
+    can = pool_class.capabilities
+    tasks = list(app.tasks.values())
+    soft = next((t.name for t in tasks if t.soft_time_limit), None)
+    hard = next((t.name for t in tasks if t.time_limit), None)
+    wishes = (
+        (PoolCap.SOFT_LIMIT, "soft_time_limit", limits.soft_time_limit or soft),
+        (PoolCap.HARD_LIMIT, "time_limit", limits.time_limit or hard),
+        (PoolCap.RECYCLE, "max_tasks_per_child", max_tasks),
+        (PoolCap.RECYCLE, "max_memory_per_child", max_memory),
+        (PoolCap.RESIZE, "autoscale", options.autoscale),
+    )
+    for cap, what, wish in wishes:
+        if wish and cap not in can:
+            where = f" (of task {wish})" if isinstance(wish, str) else ""
+            raise ImproperlyConfigured(
+                f"the {name} pool cannot keep {what}{where}; it would silently not work. "
+                "Use -P prefork, or take the option away"
+            )

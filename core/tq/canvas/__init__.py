@@ -1,0 +1,1 @@
+"""Signatures: calls as data, and what they unroll to."""

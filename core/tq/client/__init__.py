@@ -1,0 +1,1 @@
+"""The side that calls: options to messages, messages to brokers, results back."""

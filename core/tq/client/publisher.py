@@ -1,0 +1,72 @@
+"""Messages on their way to the broker: a deadline for the caller, and another try where that helps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tq.contracts.broker import Broker
+from tq.errors import BrokerUnavailable
+from tq.records import Envelope
+
+Hook = Callable[..., None] | None
+
+
+class Publisher:
+    """Publishes through one broker. `timeout`: seconds that a call may take in all."""
+
+    def __init__(
+        self, broker: Broker, *, timeout: float, publishing: Hook = None, published: Hook = None
+    ) -> None:
+        self._broker = broker
+        self._timeout = timeout
+        self._publishing = publishing
+        self._published = published
+
+    def publish(
+        self,
+        batch: Sequence[Envelope],
+        *,
+        retry: bool = True,
+        policy: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Put messages into their queues; returns when all are accepted.
+
+        Tries again while the broker cannot be reached, as the policy says (`max_retries`, `interval_start`,
+        `interval_step`, `interval_max`), but never past the deadline. Raises `BrokerUnavailable`, or the
+        first error of an item.
+        """
+        if self._publishing is not None:
+            for envelope in batch:
+                self._publishing(envelope=envelope)
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        pauses = _pauses(policy or {}) if retry else iter(())
+        while True:
+            try:
+                errors = self._broker.publish(batch, timeout=max(0.05, deadline - time.monotonic()))
+                break
+            except BrokerUnavailable:
+                pause = next(pauses, None)
+                if pause is None or time.monotonic() + pause >= deadline:
+                    raise
+                time.sleep(pause)
+        for error in errors:
+            if error is not None:
+                raise error
+        if self._published is not None:
+            for envelope in batch:
+                self._published(envelope=envelope)
+
+
+def _pauses(policy: Mapping[str, Any]) -> Any:
+    """Source: kombu's retry policy, as `task_publish_retry_policy` documents it."""
+    limit = policy.get("max_retries", 3)
+    pause = policy.get("interval_start", 0.0)
+    step, longest = policy.get("interval_step", 0.2), policy.get("interval_max", 0.2)
+    tried = 0
+    while limit is None or tried < limit:
+        yield min(pause, longest)
+        pause += step
+        tried += 1

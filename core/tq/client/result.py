@@ -1,0 +1,322 @@
+"""What a caller holds after sending a task: its id, and the way to its state and result."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from tq import states
+from tq.errors import BackendUnavailable, ImproperlyConfigured, ResultTimeout, WaitInTask
+from tq.policy.backoff import reconnect_delays
+from tq.records import TaskMeta
+from tq.request import current_request
+
+if TYPE_CHECKING:
+    from tq.contracts.results import ResultBackend
+
+T_co = TypeVar("T_co", covariant=True)
+
+_SLICE = 5.0
+_waiters: ThreadPoolExecutor | None = None
+
+
+class ResultSource(Protocol):
+    """What a result needs of its app."""
+
+    @property
+    def backend(self) -> ResultBackend | None: ...
+
+    def rebuild(self, document: Any) -> BaseException:
+        """The exception that a failure document describes."""
+
+    def revoke(self, task_ids: Sequence[str], *, terminate: bool = False, signal: str = "SIGTERM") -> None:
+        """Make these tasks not run, or end them."""
+
+
+class AsyncResult(Generic[T_co]):
+    """The result of one task, now or later. Reading asks the result backend; a final state is kept.
+
+    Await it, or call `get`. Without a result backend everything but `id` raises `ImproperlyConfigured`.
+    """
+
+    def __init__(self, id: str, source: ResultSource, *, parent: AsyncResult[Any] | None = None) -> None:
+        self.id = id
+        self.parent = parent
+        self._source = source
+        self._final: TaskMeta | None = None
+
+    # -- waiting -------------------------------------------------------------------------------------------
+
+    def get(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        interval: float | None = None,
+        *,
+        disable_sync_subtasks: bool = True,
+    ) -> T_co:
+        """Wait for the result, at most `timeout` seconds (None: for ever), and return it.
+
+        Raises the task's exception unless `propagate` is False (then it is returned), `ResultTimeout`, and
+        `WaitInTask` inside a task unless `disable_sync_subtasks` is False. `interval` is accepted for
+        Celery's sake; back ends that cannot push choose their own.
+        """
+        if disable_sync_subtasks and current_request.get() is not None:
+            raise WaitInTask(
+                "never wait for a result inside a task: it may hold the slot that the other task needs; use a "
+                "callback, or get(disable_sync_subtasks=False) where you are sure"
+            )
+        value: T_co = self._value(self._wait(timeout), propagate)
+        return value
+
+    wait = get
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        return self.aget().__await__()
+
+    async def aget(self, timeout: float | None = None, propagate: bool = True) -> T_co:
+        """`get` for async code."""
+        loop = asyncio.get_running_loop()
+        abandoned = False
+
+        def wait() -> TaskMeta:
+            return self._wait(timeout, lambda: abandoned)
+
+        try:
+            meta = await loop.run_in_executor(_executor(), wait)
+        finally:
+            abandoned = True
+        value: T_co = self._value(meta, propagate)
+        return value
+
+    def _wait(self, timeout: float | None, given_up: Callable[[], bool] = lambda: False) -> TaskMeta:
+        if self._final is not None:
+            return self._final
+        backend = self._backend()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pauses = reconnect_delays()
+        while not given_up():
+            left = _SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())
+            if left < 0:
+                break
+            try:
+                meta = backend.wait([self.id], left).get(self.id)
+            except BackendUnavailable:
+                pause = next(pauses)
+                if deadline is not None and time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                continue
+            if meta is not None:
+                self._final = meta
+                return meta
+        raise ResultTimeout(
+            f"task {self.id} was not ready within {timeout} s; is a worker consuming its queue? (tq status)"
+        )
+
+    def _value(self, meta: TaskMeta, propagate: bool) -> Any:
+        if meta.status not in states.PROPAGATE_STATES:
+            return meta.result
+        exc = self._exception(meta)
+        if propagate:
+            raise exc
+        return exc
+
+    def _exception(self, meta: TaskMeta) -> BaseException:
+        exc = self._source.rebuild(meta.result)
+        if meta.traceback:
+            # The traceback is of another process; as a note it is shown with this one.
+            exc.add_note(f"in the worker:\n{meta.traceback}")
+        return exc
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    @property
+    def task_id(self) -> str:
+        """The id, by Celery's other name."""
+        return self.id
+
+    @property
+    def state(self) -> str:
+        """The state now; PENDING also for ids that nobody knows."""
+        meta = self._meta()
+        return states.PENDING if meta is None else meta.status
+
+    status = state
+
+    @property
+    def result(self) -> Any:
+        """The return value, the exception, or what `update_state` stored; None while there is nothing."""
+        meta = self._meta()
+        if meta is None:
+            return None
+        return self._exception(meta) if meta.status in states.EXCEPTION_STATES else meta.result
+
+    info = result
+
+    @property
+    def traceback(self) -> str | None:
+        """The traceback of a failure, as text."""
+        meta = self._meta()
+        return meta.traceback if meta else None
+
+    @property
+    def children(self) -> list[AsyncResult[Any]] | None:
+        """Results of the tasks that this one sent; None while it is not known."""
+        meta = self._meta()
+        if meta is None or meta.children is None:
+            return None
+        return [from_tuple(child, self._source) for child in meta.children]
+
+    @property
+    def date_done(self) -> str | None:
+        """When it ended, ISO 8601."""
+        meta = self._meta()
+        return meta.date_done if meta else None
+
+    def _extended(self, field: str) -> Any:
+        meta = self._meta()
+        return getattr(meta, field) if meta else None
+
+    @property
+    def name(self) -> str | None:
+        """The task's name (stored with `result_extended`)."""
+        return self._extended("name")  # type: ignore[no-any-return]
+
+    @property
+    def args(self) -> Any:
+        """Its positional arguments (stored with `result_extended`)."""
+        return self._extended("args")
+
+    @property
+    def kwargs(self) -> Any:
+        """Its keyword arguments (stored with `result_extended`)."""
+        return self._extended("kwargs")
+
+    @property
+    def worker(self) -> str | None:
+        """The worker that ran it (stored with `result_extended`)."""
+        return self._extended("worker")  # type: ignore[no-any-return]
+
+    @property
+    def retries(self) -> int | None:
+        """How often it was retried (stored with `result_extended`)."""
+        return self._extended("retries")  # type: ignore[no-any-return]
+
+    @property
+    def queue(self) -> str | None:
+        """The queue it came from (stored with `result_extended`)."""
+        return self._extended("queue")  # type: ignore[no-any-return]
+
+    def ready(self) -> bool:
+        """Whether it succeeded, failed or was revoked."""
+        return self.state in states.READY_STATES
+
+    def successful(self) -> bool:
+        """Whether it succeeded."""
+        return self.state == states.SUCCESS
+
+    def failed(self) -> bool:
+        """Whether it failed."""
+        return self.state == states.FAILURE
+
+    def as_tuple(self) -> tuple[Any, Any]:
+        """Celery's form of a result inside messages."""
+        return (self.id, self.parent and self.parent.as_tuple()), None
+
+    # -- acting --------------------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Remove state and result from the backend."""
+        self._final = None
+        self._backend().forget([self.id])
+
+    def revoke(self, terminate: bool = False, signal: str = "SIGTERM") -> None:
+        """Make it not run; with `terminate` end it where it runs."""
+        self._source.revoke([self.id], terminate=terminate, signal=signal)
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def _backend(self) -> ResultBackend:
+        backend = self._source.backend
+        if backend is None:
+            raise ImproperlyConfigured(
+                "no result backend is configured, so results are not kept; set result_backend, for example "
+                'TQ(..., backend="redis://localhost/1")'
+            )
+        return backend
+
+    def _meta(self) -> TaskMeta | None:
+        if self._final is None:
+            meta = self._backend().get([self.id]).get(self.id)
+            if meta is None or meta.status not in states.READY_STATES:
+                return meta
+            self._final = meta
+        return self._final
+
+    def __str__(self) -> str:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"<AsyncResult: {self.id}>"
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsyncResult) and other.id == self.id
+
+
+class EagerResult(AsyncResult[T_co]):
+    """The result of a task that ran at once in this process (`apply`, `task_always_eager`)."""
+
+    def __init__(self, id: str, source: ResultSource, meta: TaskMeta, value: Any) -> None:
+        super().__init__(id, source)
+        self._final = meta
+        self._eager_value = value
+
+    def _value(self, meta: TaskMeta, propagate: bool) -> Any:
+        if propagate and isinstance(self._eager_value, BaseException) and meta.status != states.SUCCESS:
+            raise self._eager_value
+        return self._eager_value
+
+    def get(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        interval: float | None = None,
+        *,
+        disable_sync_subtasks: bool = True,
+    ) -> T_co:
+        """The value, or the exception; nothing has to be waited for."""
+        assert self._final is not None
+        return self._value(self._final, propagate)  # type: ignore[no-any-return]
+
+    @property
+    def result(self) -> Any:
+        """The return value or the exception itself."""
+        return self._eager_value
+
+    def forget(self) -> None:
+        """Nothing is stored."""
+
+    def revoke(self, terminate: bool = False, signal: str = "SIGTERM") -> None:
+        """Too late: it ran already."""
+
+
+def from_tuple(value: Any, source: ResultSource) -> AsyncResult[Any]:
+    """Read `as_tuple`'s form, as it comes out of result documents."""
+    head = value[0] if isinstance(value, (list, tuple)) else value
+    task_id, parent = head if isinstance(head, (list, tuple)) else (head, None)
+    return AsyncResult(task_id, source, parent=from_tuple(parent, source) if parent else None)
+
+
+def _executor() -> ThreadPoolExecutor:
+    # Awaited results must not use up the loop's default executor, which file and DNS work shares.
+    global _waiters
+    if _waiters is None:
+        _waiters = ThreadPoolExecutor(max_workers=128, thread_name_prefix="tq-await")
+    return _waiters

@@ -1,0 +1,159 @@
+"""Which queue a call goes to: `task_routes`, then the default queue; what the caller says wins.
+
+Source of the rules: Celery 5.7 user guide, "Routing Tasks".
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tq.errors import ImproperlyConfigured
+
+RouteResult = Mapping[str, Any] | str | None
+RouteFunction = Callable[..., RouteResult]
+OPTIONS = frozenset({"queue", "exchange", "routing_key", "priority", "exchange_type"})
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a message goes. `priority` None: nobody asked for one."""
+
+    queue: str
+    exchange: str = ""
+    routing_key: str = ""
+    priority: int | None = None
+
+
+class QueueInfo(msgspec.Struct, frozen=True):
+    """A declared queue."""
+
+    name: str
+    exchange: str = ""
+    routing_key: str = ""
+
+
+class Router:
+    """Routes calls. `resolve` imports a router that is given by its dotted path."""
+
+    def __init__(
+        self,
+        routes: Any = None,
+        *,
+        default_queue: str = "celery",
+        default_priority: int | None = None,
+        queues: Sequence[QueueInfo] = (),
+        create_missing: bool = True,
+        resolve: Callable[[str], Any] | None = None,
+    ) -> None:
+        self._queues = {queue.name: queue for queue in queues}
+        self._by_key = {queue.routing_key: queue for queue in queues if queue.routing_key}
+        self._create_missing = create_missing
+        self._default = default_queue
+        self._default_priority = default_priority
+        self._steps = [_step(item, resolve) for item in _items(routes)]
+        self._plain = Route(default_queue, priority=default_priority)
+
+    def route(
+        self,
+        name: str,
+        args: Any,
+        kwargs: Any,
+        options: Mapping[str, Any],
+        task: Any = None,
+    ) -> Route:
+        """Decide; `options` are what the caller and the task say. Raises `ImproperlyConfigured` for a queue
+        that is not declared where `task_create_missing_queues` is off."""
+        if not self._steps and not options:
+            return self._plain
+        chosen: dict[str, Any] = {}
+        for step in self._steps:
+            found = step(name, args, kwargs, options, task)
+            if found:
+                chosen = {"queue": found} if isinstance(found, str) else dict(found)
+                break
+        chosen.update({key: value for key, value in options.items() if value is not None})
+        return self._route(name, chosen)
+
+    def _route(self, name: str, chosen: Mapping[str, Any]) -> Route:
+        queue, key = chosen.get("queue"), chosen.get("routing_key") or ""
+        if queue is None:
+            declared = self._by_key.get(key)
+            # A direct exchange without a declared binding leads to the queue of the same name.
+            queue = declared.name if declared else key or self._default
+        queue = queue if isinstance(queue, str) else queue.name
+        declared = self._queues.get(queue)
+        if declared is None and self._queues and not self._create_missing and queue != self._default:
+            raise ImproperlyConfigured(
+                f"task {name!r} is routed to queue {queue!r}, which task_queues does not declare; "
+                f"declared: {', '.join(sorted(self._queues))}"
+            )
+        priority = chosen.get("priority", self._default_priority)
+        return Route(
+            queue,
+            chosen.get("exchange") or (declared.exchange if declared else ""),
+            key or (declared.routing_key if declared else ""),
+            priority,
+        )
+
+
+def _items(routes: Any) -> Iterable[Any]:
+    if routes is None:
+        return ()
+    if isinstance(routes, (Mapping, str)) or callable(routes):
+        return (routes,)
+    if routes and all(_is_pair(item) for item in routes):
+        return (list(routes),)
+    return tuple(routes)
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, (list, tuple)) and len(item) == 2 and isinstance(item[0], (str, re.Pattern))
+
+
+def _step(item: Any, resolve: Callable[[str], Any] | None) -> RouteFunction:
+    if isinstance(item, str):
+        if resolve is None:
+            raise ImproperlyConfigured(f"task_routes: the router {item!r} cannot be imported here")
+        item = resolve(item)
+    if isinstance(item, Mapping):
+        return _map_step(list(item.items()))
+    if isinstance(item, (list, tuple)):
+        pairs: list[Any] = [item] if _is_pair(item) else list(item)
+        return _map_step(pairs)
+    if hasattr(item, "route_for_task"):
+        return _class_step(item)
+
+    def call(name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any) -> RouteResult:
+        return item(name, args, kwargs, options, task=task)  # type: ignore[no-any-return]
+
+    return call
+
+
+def _class_step(router: Any) -> RouteFunction:
+    def call(name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any) -> RouteResult:
+        return router.route_for_task(name, args, kwargs)  # type: ignore[no-any-return]
+
+    return call
+
+
+def _map_step(pairs: Sequence[tuple[Any, RouteResult]]) -> RouteFunction:
+    exact: dict[str, RouteResult] = {}
+    patterns: list[tuple[re.Pattern[str], RouteResult]] = []
+    for pattern, route in pairs:
+        if isinstance(pattern, re.Pattern):
+            patterns.append((pattern, route))
+        elif any(char in pattern for char in "*?["):
+            patterns.append((re.compile(fnmatch.translate(pattern)), route))
+        else:
+            exact[pattern] = route
+
+    def call(name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any) -> RouteResult:
+        if name in exact:
+            return exact[name]
+        return next((route for pattern, route in patterns if pattern.match(name)), None)
+
+    return call
