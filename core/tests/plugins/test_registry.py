@@ -291,11 +291,29 @@ def test_a_scheduler_has_to_be_a_class(install: Install) -> None:
     assert "not a class" in refused(registry.load_scheduler, "nightly")
 
 
-def test_a_driver_that_cannot_be_made_hides_the_password_its_error_quotes(install: Install) -> None:
-    source = BROKER + "\n    def __init__(self, url, options=None):\n        raise ValueError('bad ' + url)\n"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("url", "acme://u:**@h"),
+        ("'hunter%2F2 in u:hunter%2F2@h'", "** in u:**@h"),
+        ("'user u, password hunter/2'", "user u, password **"),
+    ],
+)
+def test_a_driver_that_cannot_be_made_hides_the_password_its_error_quotes(
+    install: Install, text: str, shown: str
+) -> None:
+    source = BROKER + f"\n    def __init__(self, url, options=None):\n        raise ValueError({text})\n"
     install("acme-broker", source, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
-    message = refused(registry.load_broker, "acme://u:hunter2@h")
-    assert message == ("the broker for acme://u:**@h cannot be made: ValueError: bad acme://u:**@h")
+    message = refused(registry.load_broker, "acme://u:hunter%2F2@h")
+    assert message == f"the broker for acme://u:**@h cannot be made: ValueError: {shown}"
+
+
+@pytest.mark.parametrize("url", ["acme://[::1", "acme://u:hunter2@h\u2100/x"])
+def test_a_url_that_cannot_be_parsed_is_an_error_of_tq(install: Install, url: str) -> None:
+    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+    with pytest.raises(tq.TQError) as caught:
+        registry.load_broker(url)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_two_distributions_for_one_scheme_are_both_named(install: Install) -> None:
