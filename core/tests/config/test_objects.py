@@ -82,6 +82,15 @@ def test_an_environment_variable_that_is_not_set_is_an_error(conf: Settings) -> 
         conf.add_envvar("SHOP_CONFIG")
 
 
+def test_silent_passes_over_what_is_not_there_but_not_over_mistakes(conf: Settings, folder: Path) -> None:
+    conf.add_envvar("SHOP_CONFIG", silent=True)
+    conf.add_object("no_such_config", silent=True)
+    assert conf.changed == {}
+    (folder / "config_with_typo.py").write_text("worker_pol = 'solo'\n")
+    with pytest.raises(UnknownSetting, match="did you mean worker_pool"):
+        conf.add_object("config_with_typo", silent=True)
+
+
 def test_settings_in_the_style_of_django_begin_with_the_namespace(conf: Settings) -> None:
     source = SimpleNamespace(
         DEBUG=True,

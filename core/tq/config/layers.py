@@ -13,6 +13,7 @@ from tq.config import objects
 from tq.config.catalog import Catalog, IneffectiveSetting
 from tq.config.convert import convert, from_text
 from tq.config.environment import variables
+from tq.errors import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,14 @@ class Entry(msgspec.Struct, frozen=True):
 
     value: Any
     origin: str
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A module of settings that is not imported yet; `silent` where it need not exist."""
+
+    path: str
+    namespace: str | None
+    silent: bool
 
 
 Layer = dict[str, Entry]
@@ -42,7 +51,7 @@ class Layers:
         self.explicit: Layer = {}
         self.objects: Layer = {}
         self._outside: tuple[Layer, Layer] | None = None
-        self._pending: list[tuple[str, str | None]] = []
+        self._pending: list[Pending] = []
         self._files = files
         self._environ = environ
         self._cwd = cwd
@@ -79,17 +88,16 @@ class Layers:
                 self._outside = self._read_env(), self._read_files()
                 found += [*self._outside[0], *self._outside[1]]
             while self._pending:
-                path, namespace = self._pending[0]
-                found += self.add_object(objects.load(path), namespace, path)
+                found += self._add_pending(self._pending[0])
                 self._pending.pop(0)
             self._warn_of_celerys_variables()
             return found
         finally:
             self.loading = False
 
-    def add_path(self, path: str, namespace: str | None) -> None:
+    def add_path(self, pending: Pending) -> None:
         """Have `load` import this module or object."""
-        self._pending.append((path, namespace))
+        self._pending.append(pending)
 
     def add_object(self, source: Any, namespace: str | None, path: str = "") -> list[str]:
         """Take the settings of a module, class, instance or mapping; returns their names."""
@@ -107,6 +115,15 @@ class Layers:
             if setting is not None:
                 layer[name] = Entry(convert(setting, value, origin, strict=strict), origin)
         return layer
+
+    def _add_pending(self, pending: Pending) -> list[str]:
+        try:
+            source = objects.load(pending.path)
+        except ImproperlyConfigured as exc:
+            if pending.silent and isinstance(exc.__cause__, ImportError):
+                return []
+            raise
+        return self.add_object(source, pending.namespace, pending.path)
 
     def _warn_of_celerys_variables(self) -> None:
         """Celery reads these two by itself; whoever moves over would land on the defaults in silence."""

@@ -10,7 +10,7 @@ import msgspec
 
 from tq.config.catalog import Catalog
 from tq.config.fields import SettingsFields
-from tq.config.layers import Layers
+from tq.config.layers import Layers, Pending
 from tq.config.masking import shown
 from tq.config.setting import Setting
 from tq.errors import ImproperlyConfigured, UnknownSetting
@@ -139,29 +139,33 @@ class Settings(SettingsFields):
             self._layers.explicit |= new
             self._forget(new)
 
-    def add_object(self, source: Any, namespace: str | None = None) -> None:
+    def add_object(self, source: Any, namespace: str | None = None, *, silent: bool = False) -> None:
         """Take settings from a module, class, instance or mapping, or from the path of one.
 
         A path is imported when the first setting is read, or at once where that has happened. With a
-        namespace ("CELERY") the source's names begin with it, in upper case: CELERY_BROKER_URL.
+        namespace ("CELERY") the source's names begin with it, in upper case: CELERY_BROKER_URL. With `silent`
+        a path that cannot be imported counts for nothing.
         """
         with self._lock:
             if isinstance(source, str):
-                self._layers.add_path(source, namespace)
+                self._layers.add_path(Pending(source, namespace, silent))
                 if self._layers.loaded:
                     self._load()
             else:
                 self._forget(self._layers.add_object(source, namespace))
 
-    def add_envvar(self, variable: str) -> None:
-        """`add_object` with the path that an environment variable holds. Raises where it is not set."""
+    def add_envvar(self, variable: str, *, silent: bool = False) -> None:
+        """`add_object` with the path that an environment variable holds. Raises where it is not set, unless
+        `silent`."""
         path = self._layers.environ.get(variable, "")
+        if not path and silent:
+            return
         if not path:
             raise ImproperlyConfigured(
                 f"the environment variable {variable} is not set; it shall name a module with settings: "
                 f"export {variable}=celeryconfig"
             )
-        self.add_object(path)
+        self.add_object(path, silent=silent)
 
     def define(self, definitions: Iterable[Setting]) -> None:
         """Add settings that a plugin declares. Raises where a name is taken or cannot be one."""
