@@ -166,20 +166,15 @@ class TQ:
     def config_from_object(
         self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None
     ) -> None:
-        """Take settings from a module, object or mapping, or the dotted path of one. `force` reads it now."""
-        try:
-            self.conf.add_object(obj, namespace)
-            if force:
-                self.conf.get("broker_url")
-        except ImportError:
-            if not silent:
-                raise
+        """Take settings from a module, object or mapping, or the dotted path of one. `force` reads it now,
+        `silent` passes over a path that cannot be imported."""
+        self.conf.add_object(obj, namespace, silent=silent)
+        if force:
+            self.conf.get("broker_url")
 
     def config_from_envvar(self, variable: str, silent: bool = False, force: bool = False) -> None:
         """Take settings from the module that an environment variable names."""
-        if silent and variable not in os.environ:
-            return
-        self.conf.add_envvar(variable)
+        self.conf.add_envvar(variable, silent=silent)
         if force:
             self.conf.get("broker_url")
 
