@@ -11,7 +11,7 @@ import venv
 from pathlib import Path
 
 REQUIREMENTS = ("celery[redis]==5.7.*",)
-OVERRIDE = "TQ_CELERY_PYTHON"
+OVERRIDE = "TQ_TEST_CELERY_PYTHON"
 
 
 class CeleryMissing(Exception):
@@ -19,7 +19,7 @@ class CeleryMissing(Exception):
 
 
 def celery_python(cache: Path) -> Path:
-    """Return a Python that imports Celery: the one named by TQ_CELERY_PYTHON, or one built once below `cache`.
+    """Return a Python that imports Celery: the one named by TQ_TEST_CELERY_PYTHON, or one built once below `cache`.
 
     Raises CeleryMissing.
     """

@@ -25,6 +25,6 @@ def test_a_celery_that_cannot_be_installed_says_what_to_do(
 ) -> None:
     monkeypatch.delenv(celery.OVERRIDE, raising=False)
     monkeypatch.setattr(celery, "REQUIREMENTS", ("tq-no-such-distribution @ file:///no/such/place.whl",))
-    with pytest.raises(celery.CeleryMissing, match="TQ_CELERY_PYTHON"):
+    with pytest.raises(celery.CeleryMissing, match="TQ_TEST_CELERY_PYTHON"):
         celery.celery_python(tmp_path / "cache")
     assert not list(tmp_path.glob("cache/*/ready.txt"))

@@ -63,7 +63,8 @@ nothing: write `"none"`.
 lists of more than names, are written as JSON: `TQ_BROKER_TRANSPORT_OPTIONS='{"socket_timeout": 5}'`. `none` stands for
 nothing. An empty variable counts as not there. A `TQ_` variable that is no setting is an error, as everywhere; what is
 left alone: `TQ_CONFIG`, `TQ_PROFILE`, `TQ_APP`, `TQ_DISABLE_PLUGINS`, `TQ_TEST_*`, `TQ_BENCH_*`, and what Kubernetes
-sets for a service called `tq`.
+sets for a service called `tq`. Celery's own `CELERY_BROKER_URL` and `CELERY_RESULT_BACKEND` are not read; where they
+are set and nothing of tq is, a warning says so.
 
 ### Python
 
