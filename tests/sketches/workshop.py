@@ -157,6 +157,9 @@ class Workshop:
     def in_child(self, index: int) -> None:
         raise AssertionError("a pool with slots has no children")
 
+    def leave_child(self, index: int) -> None:
+        raise AssertionError("a pool with slots has no children")
+
     def child_died(self, seat: Seat, cause: str, *, charge: bool = True) -> None:
         raise AssertionError("a pool with slots has no children")
 

@@ -40,6 +40,7 @@ class Workshop:
         self.max_memory_per_child: int | None = None
         self.hostname = "workshop"
         self.prepare_child: Callable[[], object] = lambda: None
+        self.tidy_child: Callable[[], object] = lambda: None
         self.reports: list[Report] = []
         self.queue, self._queue_end = os.pipe()
         self._done, self.done_end = os.pipe()
@@ -62,6 +63,9 @@ class Workshop:
 
     def in_child(self, index: int) -> None:
         self.prepare_child()
+
+    def leave_child(self, index: int) -> None:
+        self.tidy_child()
 
     def child_died(self, seat: Seat, cause: str, *, charge: bool = True) -> None:
         self.reports.append(Report("died", seat.receipt, cause, charge))

@@ -179,3 +179,11 @@ def test_a_child_ignores_what_a_terminal_sends_to_the_whole_group() -> None:
         os.kill(pid, signal.SIGHUP)
         workshop.send(0)
         until(lambda: workshop.done() == [(0, pid)])
+
+
+def test_a_child_that_gave_everything_back_ended_well_whatever_its_hooks_do() -> None:
+    workshop = Workshop()
+    workshop.tidy_child = lambda: os._exit(9)
+    with at_work(workshop) as running:
+        running.stop(StopMode.WARM)
+        assert workshop.reports == [Report("ended", -1)]

@@ -79,8 +79,8 @@ def live(
         engine = setup.inline_engine(seat, max_tasks=setup.max_tasks_per_child)
         stops.attach(engine)
         engine.run()
-        setup.leave_child(index)
         seat.say_ended()
+        setup.leave_child(index)
         status = 0
     except BaseException:
         logger.critical("child %d of the pool (pid %d) cannot go on", index, os.getpid(), exc_info=True)

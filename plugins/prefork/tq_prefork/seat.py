@@ -1,8 +1,9 @@
 """A seat in memory that a child shares with its parent.
 
-The child writes, the parent reads, and there is no lock: a child may be killed at any instant. Each section
-carries its sequence number twice, written first and last by one `pack_into`. A reader that finds the last
-number, the fields, and the first number unchanged has read one whole write.
+The child writes, the parent reads, and there is no lock: a child may be killed at any instant. A record is
+written into the next of four places, and then made the current one by a single store of its number. So what is
+current is always whole, also after a kill. The place of a record is written again three records later; a reader
+that took longer than that reads again.
 """
 
 from __future__ import annotations
@@ -13,19 +14,17 @@ from typing import NamedTuple
 
 from tq.errors import ImproperlyConfigured
 
-# sequence, receipt, started, soft deadline, hard deadline, finished, sequence
-_BODY = struct.Struct("@qqdddqq")
-_RECEIPT = struct.Struct("@q")
-_NUMBER = struct.Struct("@q")
-_FIRST, _RECEIPT_AT, _FINISHED_AT, _LAST = 0, 8, 40, 48
-_ENDED_AT = _BODY.size
-_NAME_AT = _ENDED_AT + 8
 NAME_LIMIT = 255
-# sequence, length, text, sequence
-_NAME = struct.Struct(f"@qH{NAME_LIMIT}sq")
-_NAME_LAST = _NAME.size - 8
-# A writer is done within a microsecond, unless it was killed while it wrote.
-_TRIES = 100
+_PLACES = 4
+# receipt, started, soft deadline, hard deadline, finished
+_BODY = struct.Struct("@qdddq")
+# length, text
+_NAME = struct.Struct(f"@q{NAME_LIMIT + 1}s")
+# Words at the start: the number of the current body record, that of the current name, whether the child ended.
+_BODY_NUMBER, _NAME_NUMBER, _ENDED = 0, 1, 2
+_BODIES_AT = 24
+_NAMES_AT = _BODIES_AT + _PLACES * _BODY.size
+_SIZE = _NAMES_AT + _PLACES * _NAME.size
 
 
 class Running(NamedTuple):
@@ -41,46 +40,60 @@ class Running(NamedTuple):
 class SharedSeat:
     """The seat of one child, for one life; made by the parent directly before the fork."""
 
-    __slots__ = ("_finished", "_map", "_runs", "_sequence")
+    __slots__ = ("_finished", "_map", "_number", "_runs", "_words")
 
     def __init__(self) -> None:
-        self._map = mmap.mmap(-1, _NAME_AT + _NAME.size)
-        self._sequence = 0
+        self._map = mmap.mmap(-1, _SIZE)
+        self._words = memoryview(self._map)[:_BODIES_AT].cast("q")
+        self._number = 0
         self._finished = 0
         self._runs = False
-        _BODY.pack_into(self._map, 0, 0, -1, 0.0, 0.0, 0.0, 0, 0)
+        _BODY.pack_into(self._map, _BODIES_AT, -1, 0.0, 0.0, 0.0, 0)
 
     # -- the child's side ----------------------------------------------------------------------------------
 
     def begin(self, receipt: int, started: float, soft_deadline: float, hard_deadline: float) -> None:
         """A body starts."""
         self._runs = True
-        self._sequence = n = self._sequence + 1
-        _BODY.pack_into(self._map, 0, n, receipt, started, soft_deadline, hard_deadline, self._finished, n)
+        self._number = n = self._number + 1
+        at = _BODIES_AT + n % _PLACES * _BODY.size
+        _BODY.pack_into(self._map, at, receipt, started, soft_deadline, hard_deadline, self._finished)
+        self._words[_BODY_NUMBER] = n
 
     def end(self) -> None:
         """It ended; does nothing when nothing runs."""
         if self._runs:
             self._runs = False
             self._finished = finished = self._finished + 1
-            self._sequence = n = self._sequence + 1
-            _BODY.pack_into(self._map, 0, n, -1, 0.0, 0.0, 0.0, finished, n)
+            self._number = n = self._number + 1
+            at = _BODIES_AT + n % _PLACES * _BODY.size
+            _BODY.pack_into(self._map, at, -1, 0.0, 0.0, 0.0, finished)
+            self._words[_BODY_NUMBER] = n
 
     def say_ended(self) -> None:
         """The engine returned: this life ended as it should, whatever exit status follows."""
-        _NUMBER.pack_into(self._map, _ENDED_AT, 1)
+        self._words[_ENDED] = 1
 
     # -- both sides ----------------------------------------------------------------------------------------
+
+    def read(self) -> Running:
+        """All fields as of one instant."""
+        words = self._words
+        while True:
+            n = words[_BODY_NUMBER]
+            fields = _BODY.unpack_from(self._map, _BODIES_AT + n % _PLACES * _BODY.size)
+            if words[_BODY_NUMBER] - n < _PLACES - 1:
+                return Running(*fields)
 
     @property
     def consumer_id(self) -> str:
         """The consumer that holds what runs here; empty before there is one."""
-        for _ in range(_TRIES):
-            last = _NUMBER.unpack_from(self._map, _NAME_AT + _NAME_LAST)
-            first, length, text, _ = _NAME.unpack_from(self._map, _NAME_AT)
-            if last[0] == first and _NUMBER.unpack_from(self._map, _NAME_AT) == last:
-                break
-        return str(text[:length], "utf-8", "replace")
+        words = self._words
+        while True:
+            n = words[_NAME_NUMBER]
+            length, text = _NAME.unpack_from(self._map, _NAMES_AT + n % _PLACES * _NAME.size)
+            if words[_NAME_NUMBER] - n < _PLACES - 1:
+                return str(text[:length], "utf-8")
 
     @consumer_id.setter
     def consumer_id(self, value: str) -> None:
@@ -90,18 +103,14 @@ class SharedSeat:
                 f"the consumer id {value!r} has {len(text)} bytes and the prefork pool takes {NAME_LIMIT}; "
                 f"use a shorter worker name"
             )
-        n = _NUMBER.unpack_from(self._map, _NAME_AT)[0] + 1
-        _NAME.pack_into(self._map, _NAME_AT, n, len(text), text, n)
+        n = self._words[_NAME_NUMBER] + 1
+        _NAME.pack_into(self._map, _NAMES_AT + n % _PLACES * _NAME.size, len(text), text)
+        self._words[_NAME_NUMBER] = n
 
     @property
     def receipt(self) -> int:
-        """What runs, or -1. One aligned word: never torn."""
-        return int(_RECEIPT.unpack_from(self._map, _RECEIPT_AT)[0])
-
-    @property
-    def finished(self) -> int:
-        """Bodies that ended here."""
-        return int(_NUMBER.unpack_from(self._map, _FINISHED_AT)[0])
+        """What runs, or -1."""
+        return self.read().receipt
 
     @property
     def started(self) -> float:
@@ -119,15 +128,11 @@ class SharedSeat:
         return self.read().hard_deadline
 
     @property
+    def finished(self) -> int:
+        """Bodies that ended here."""
+        return self.read().finished
+
+    @property
     def ended(self) -> bool:
         """Whether the child said that it ended as it should."""
-        return bool(_NUMBER.unpack_from(self._map, _ENDED_AT)[0])
-
-    def read(self) -> Running:
-        """All fields as of one instant. Of a child that was killed while it wrote: as far as it came."""
-        for _ in range(_TRIES):
-            last = _NUMBER.unpack_from(self._map, _LAST)
-            first, *fields, _ = _BODY.unpack_from(self._map, 0)
-            if last[0] == first and _NUMBER.unpack_from(self._map, _FIRST) == last:
-                break
-        return Running(*fields)
+        return bool(self._words[_ENDED])
