@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from tq.brokers.store import Bell, Holder, Parcel, Store
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.errors import BrokerError, EncodeError, LeaseLost, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Settlement
+from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation, Settlement
 from tq.wire.envelope import pack, unpack
 
 
@@ -108,6 +108,7 @@ class MemoryBroker(Broker):
         | Cap.STATS
         | Cap.PURGE
         | Cap.UNIQUE
+        | Cap.REVOKE
     )
     consumer_class: ClassVar[type[MemoryConsumer]] = MemoryConsumer
     _stores: ClassVar[dict[str, Store]] = {}
@@ -223,6 +224,15 @@ class MemoryBroker(Broker):
     def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
         with self._store.lock:
             return len(self._remove_dead(queue, ids))
+
+    def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
+        with self._store.lock:
+            for revocation in batch:
+                self._store.revoke(revocation, time.monotonic() + expires)
+
+    def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
+        with self._store.lock:
+            return self._store.version, self._store.revoked(after)
 
     def put_raw(self, queue: str, raw: bytes) -> None:
         """Put bytes into a queue as they are, as a foreign program might; for tests."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tq.records import Action, Delivery, Envelope
+from tq.records import Action, Delivery, Envelope, Revocation
 from tq.wire.envelope import unpack
 from tq.wire.ids import new_id
 
@@ -68,6 +68,10 @@ class Store:
     """Ids of consumers that are no more; they never come back."""
     seen: dict[str, float] = field(default_factory=dict)
     """Ids of unique messages, and when they may come again."""
+    revocations: dict[str, tuple[int, float, Revocation]] = field(default_factory=dict)
+    """By task id: version, expires at, what."""
+    version: int = 0
+    """Of the newest revocation."""
     waiting: set[Bell] = field(default_factory=set)
     arrivals: Iterator[int] = field(default_factory=itertools.count)
 
@@ -136,6 +140,16 @@ class Store:
                 buried.append(parcel.delivery(receipt))
         self.ring()
         return buried
+
+    def revoke(self, revocation: Revocation, until: float) -> None:
+        self.version += 1
+        self.revocations[revocation.task_id] = (self.version, until, revocation)
+
+    def revoked(self, after: int) -> list[Revocation]:
+        now = time.monotonic()
+        for task_id in [each for each, (_, until, _) in self.revocations.items() if until <= now]:
+            del self.revocations[task_id]
+        return [what for version, _, what in self.revocations.values() if version > after]
 
     def ring(self) -> None:
         """Wake every receive that waits."""

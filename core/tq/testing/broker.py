@@ -26,6 +26,7 @@ from tq.testing.broker_rules.queues import Queues
 from tq.testing.broker_rules.receiving import Receiving
 from tq.testing.broker_rules.releases import Releases
 from tq.testing.broker_rules.restart import Restart
+from tq.testing.broker_rules.revocations import Revocations
 from tq.testing.broker_rules.settling import Settling
 from tq.testing.needs import skip_undeclared
 from tq.wire.ids import new_id
@@ -44,6 +45,7 @@ class BrokerConformance(
     Batches,
     DeadLetters,
     Queues,
+    Revocations,
     Interruption,
     Concurrency,
     Processes,

@@ -18,6 +18,8 @@ METHODS: dict[str, tuple[Cap, tuple[Any, ...], dict[str, Any]]] = {
     "dead_letters": (Cap.DEAD_LETTERS, ("nothing",), {}),
     "requeue_dead": (Cap.DEAD_LETTERS, ("nothing", []), {}),
     "drop_dead": (Cap.DEAD_LETTERS, ("nothing", []), {}),
+    "revoke": (Cap.REVOKE, ([],), {"expires": 1.0}),
+    "revoked": (Cap.REVOKE, (0,), {}),
 }
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import ClassVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
@@ -39,6 +39,7 @@ class Model:
                 derandomize=True,
                 database=None,
                 report_multiple_bugs=False,
+                phases=[Phase.generate, Phase.shrink],
                 suppress_health_check=list(HealthCheck),
             ),
         )
