@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class WorkerSetup:
 
     def in_child(self, index: int) -> None:
         """Make this forked process independent of its parent."""
+        multiprocessing.current_process().name = f"child-{index}"
         self.quiet = Lock()
         self.stores.broker.after_fork()
         if self.stores.backend is not None:

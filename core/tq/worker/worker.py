@@ -6,6 +6,7 @@ import faulthandler
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -56,6 +57,11 @@ class Worker:
         """How many bodies run at once."""
         return self._setup.concurrency
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues it reads."""
+        return self._setup.stores.queues
+
     def run(self, *, install_signals: bool = True) -> None:
         """Work until `stop`. Signals: TERM and INT stop warm, a second one cold, QUIT cold at once, USR1
         writes all stacks to stderr. Installing signals needs the main thread."""
@@ -92,7 +98,7 @@ class Worker:
             if number is not None:
                 previous[number] = signal.signal(number, self._on_signal)
         if hasattr(signal, "SIGUSR1"):
-            faulthandler.register(signal.SIGUSR1, all_threads=True)
+            faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or sys.stderr, all_threads=True)
         return previous
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
