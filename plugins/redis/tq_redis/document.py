@@ -1,0 +1,56 @@
+"""Result documents as Celery's key-value back ends write them.
+
+    {"status", "result", "traceback", "children", "date_done", "group_id"?, "parent_id"?, extended..., "task_id"}
+
+Source: Celery 5.7, `celery.backends.base.Backend._get_result_meta` and `KeyValueStoreBackend`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tq.contracts.serializer import Serializer
+from tq.errors import BackendError, DecodeError, SerializationError
+from tq.records import TaskMeta
+from tq.wire.compression import decompress
+
+_PLAIN = ("status", "result", "traceback", "children", "date_done")
+_OPTIONAL = ("group_id", "parent_id")
+_EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue")
+_COMPRESSED = b"\x00celery-compressed\x00"
+_LARGEST = 512 * 1024 * 1024
+"""Bytes that a compressed document may have when it is read."""
+
+
+def write_document(meta: TaskMeta, serializer: Serializer) -> bytes:
+    """The bytes of a document; its status comes first, which `lua/common.lua` relies on.
+
+    Raises `BackendError` where the result has no form in the serializer.
+    """
+    document: dict[str, Any] = {name: getattr(meta, name) for name in _PLAIN}
+    for name in _OPTIONAL:
+        if getattr(meta, name) is not None:
+            document[name] = getattr(meta, name)
+    if meta.name is not None:
+        document |= {name: getattr(meta, name) for name in _EXTENDED}
+    document["task_id"] = meta.task_id
+    try:
+        return serializer.dumps(document)
+    except SerializationError as exc:
+        raise BackendError(f"the result of task {meta.task_id} cannot be stored: {exc}") from exc
+
+
+def read_document(task_id: str, raw: bytes, serializer: Serializer) -> TaskMeta:
+    """Read a document, also one that Celery wrote or compressed. Raises `BackendError`."""
+    try:
+        if raw.startswith(_COMPRESSED):
+            content_type, _, packed = raw[len(_COMPRESSED) :].partition(b"\x00")
+            raw = decompress(packed, content_type.decode("ascii", "replace"), limit=_LARGEST)
+        document = serializer.loads(raw)
+        if not isinstance(document, dict):
+            raise DecodeError("it is no JSON object")
+        return msgspec.convert({"task_id": task_id, **document}, TaskMeta)
+    except (SerializationError, msgspec.ValidationError) as exc:
+        raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
