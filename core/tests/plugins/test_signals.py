@@ -436,3 +436,13 @@ def test_the_sender_is_the_name_where_the_task_is_not_known_here(
     heard = connected(signals.task_prerun)
     tell("task_prerun", request=Request(task="shop.sub"))
     assert heard.calls[0]["sender"] == heard.calls[0]["task"] == "shop.sub"
+
+
+def test_a_publish_that_nobody_listens_to_is_not_even_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    manager = HookManager()
+    manager.register(signals.plugin(always=["message_publishing", "message_published"]))
+    for hook in ("message_publishing", "message_published"):
+        caller = manager.bind(hook)
+        assert caller is not None
+        caller(envelope=None)
+    assert caplog.records == []
