@@ -19,6 +19,7 @@ from tq_sql.database import FAILURES, Database, Session
 from tq_sql.faults import backend_faults
 from tq_sql.options import SqlOptions
 from tq_sql.results import GROUPS, TASKS, metadata, to_meta, to_row
+from tq_sql.schema import create_all
 from tq_sql.urls import read_url
 
 AT_ONCE = 500
@@ -46,7 +47,7 @@ class SqlBackend(ResultBackend):
         self.url = url
         self._faults = backend_faults(url)
         self._database = Database(self.address, self.options, self._faults, self._create)
-        self.bell = self._database.dialect.bell("results", shared=True)
+        self.bell = self._database.dialect.bell("celery_results", shared=True)
         self._upsert = self._database.dialect.upsert(TASKS, "task_id", TASKS.c.status == SUCCESS)
 
     def prepare(self) -> None:
@@ -59,10 +60,7 @@ class SqlBackend(ResultBackend):
         with conn.begin():
             missing = not sa.inspect(conn).has_table(GROUPS.name) or _missing_columns(conn)
         if missing:
-            with conn.begin():
-                self._database.dialect.create_lock(conn, TASKS.name)
-                metadata.create_all(conn)
-                _add_columns(conn)
+            create_all(conn, self._database.dialect, metadata, lambda: _add_columns(conn))
 
     # -- storing -------------------------------------------------------------------------------------------
 

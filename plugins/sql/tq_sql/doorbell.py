@@ -13,6 +13,7 @@ import os
 import random
 import selectors
 import socket
+import sqlite3
 import time
 import zlib
 from collections.abc import Collection, Sequence
@@ -38,6 +39,7 @@ class DoorBell(Bell):
     def __init__(self, path: Path, topic: str, *, shared: bool) -> None:
         self._folder = f"{path}-bell"
         self._topic = topic
+        self._start = (f"{topic}-", f"{topic}.")
         self._shared = shared
         self._mouth: socket.socket | None = None
         self._pid = 0
@@ -51,12 +53,12 @@ class DoorBell(Bell):
 
     def _waiting(self, names: Collection[str]) -> list[str]:
         try:
-            found = [name for name in os.listdir(self._folder) if name.startswith(self._topic)]
+            found = [name for name in os.listdir(self._folder) if name.startswith(self._start)]
         except OSError:
             return []
         if found and not self._shared:
             wanted = [_mark(name) for name in names]
-            found = [f for f in found if f[1] == "-" or any(mark in f for mark in wanted)]
+            found = [f for f in found if "." not in f or any(mark in f for mark in wanted)]
         return [f"{self._folder}/{name}" for name in found]
 
     def _send(self, path: str) -> None:
@@ -146,7 +148,10 @@ class DoorWaiter(Waiter):
         return changed
 
     def _look(self) -> int:
-        return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as exc:
+            raise OSError(str(exc)) from exc
 
     def _silence(self) -> None:
         with contextlib.suppress(OSError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -19,11 +21,7 @@ def ensure_tables(
     """
     found = _version(conn, tables)
     if found is None and create:
-        with conn.begin():
-            dialect.create_lock(conn, tables.schema.name)
-            tables.metadata.create_all(conn)
-            if conn.execute(sa.select(tables.schema.c.version)).first() is None:
-                conn.execute(sa.insert(tables.schema), {"version": VERSION})
+        create_all(conn, dialect, tables.metadata, lambda: _stamp(conn, tables))
         found = _version(conn, tables)
     if found is None:
         raise faults.failed(
@@ -34,6 +32,24 @@ def ensure_tables(
             f"its tables {tables.schema.name.removesuffix('schema')}* are of version {found} and this tq-sql "
             f"knows {VERSION}; use the same version of tq-sql everywhere, or another table_prefix"
         )
+
+
+def create_all(conn: Connection, dialect: Dialect, metadata: sa.MetaData, then: Callable[[], None]) -> None:
+    """Create the tables that are missing, and call `then`, while nobody else does."""
+    name = min(metadata.tables)
+    with conn.begin():
+        dialect.create_lock(conn, name)
+        try:
+            metadata.create_all(conn)
+            then()
+        finally:
+            if not conn.invalidated:
+                dialect.create_unlock(conn, name)
+
+
+def _stamp(conn: Connection, tables: Tables) -> None:
+    if conn.execute(sa.select(tables.schema.c.version)).first() is None:
+        conn.execute(sa.insert(tables.schema), {"version": VERSION})
 
 
 def _version(conn: Connection, tables: Tables) -> int | None:

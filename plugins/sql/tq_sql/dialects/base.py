@@ -22,8 +22,6 @@ class Dialect(ABC):
 
     now: ClassVar[str]
     """SQL for unix seconds by the store's clock."""
-    driver: ClassVar[str]
-    """Distribution to install when the driver is missing; empty where it comes with Python."""
 
     def __init__(self, url: URL, options: SqlOptions) -> None:
         self.url = url
@@ -39,7 +37,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def create_lock(self, conn: Connection, name: str) -> None:
-        """Let one process at a time create tables; ends with the transaction or the connection."""
+        """Let one process at a time create tables; ends with the transaction or `create_unlock`."""
+
+    def create_unlock(self, conn: Connection, name: str) -> None:
+        """For stores whose lock outlives the transaction."""
 
     @abstractmethod
     def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:

@@ -28,7 +28,6 @@ WAL_LIMIT = 64 * 1024 * 1024
 
 class Sqlite(Dialect):
     now = "(julianday('now') - 2440587.5) * 86400.0"
-    driver = ""
 
     @property
     def path(self) -> Path:

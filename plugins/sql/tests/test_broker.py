@@ -1,0 +1,67 @@
+"""The broker keeps the contract, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.services.mariadb import MariadbServer
+from tests.services.postgres import PostgresServer
+from tq.testing import BrokerConformance
+from tq_sql import SqlBroker
+
+
+class SqlConformance(BrokerConformance):
+    """What the databases have in common."""
+
+    broker_class = SqlBroker
+
+    @pytest.fixture
+    def put_raw(self, broker_url: str) -> Iterator[Callable[[str, bytes], None]]:
+        engine = sa.create_engine(broker_url)
+        statement = sa.text("INSERT INTO tq_messages (queue, lane, payload) VALUES (:queue, 9, :raw)")
+
+        def put(queue: str, raw: bytes) -> None:
+            SqlBroker(broker_url).stats(queue)  # makes the tables
+            with engine.begin() as conn:
+                conn.execute(statement, {"queue": queue, "raw": raw})
+
+        yield put
+        engine.dispose()
+
+
+class TestSqlite(SqlConformance):
+    @pytest.fixture
+    def broker_url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/tq.db"
+
+
+class TestPostgresql(SqlConformance):
+    @pytest.fixture
+    def broker_url(self, postgres_url: str) -> str:
+        return postgres_url
+
+    @pytest.fixture
+    def dead_url(self, free_port: int) -> str:
+        return f"postgresql://someone:s3cret@127.0.0.1:{free_port}/tq"
+
+    @pytest.fixture
+    def restart_service(self, shared_postgres: PostgresServer) -> Callable[[], None]:
+        return shared_postgres.restart
+
+
+class TestMariadb(SqlConformance):
+    @pytest.fixture
+    def broker_url(self, mariadb_url: str) -> str:
+        return mariadb_url
+
+    @pytest.fixture
+    def dead_url(self, free_port: int) -> str:
+        return f"mariadb://someone:s3cret@127.0.0.1:{free_port}/tq"
+
+    @pytest.fixture
+    def restart_service(self, shared_mariadb: MariadbServer) -> Callable[[], None]:
+        return shared_mariadb.restart

@@ -1,0 +1,118 @@
+"""MySQL 8 and MariaDB 10.6 through PyMySQL: `SKIP LOCKED`, and looking now and then instead of a bell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy.engine import Connection, Engine
+
+from tq_sql.bell import Bell, PollingBell
+from tq_sql.dialects.base import Claim, Dialect, candidates
+from tq_sql.tables import LENT, READY, Tables
+
+
+class Mysql(Dialect):
+    # The session's time zone is UTC, or summer time would make an hour ambiguous.
+    now = "UNIX_TIMESTAMP(SYSDATE(6))"
+    deletes_return = False
+
+    def engine(self) -> Engine:
+        return sa.create_engine(
+            self.url,
+            pool_size=self.options.pool_size,
+            max_overflow=-1,
+            pool_reset_on_return=None,
+            # The default would lock gaps between rows, and two publishers each other.
+            isolation_level="READ COMMITTED",
+            connect_args={
+                "connect_timeout": math.ceil(self.options.connect_timeout),
+                "read_timeout": self.options.socket_timeout,
+                "write_timeout": self.options.socket_timeout,
+                "init_command": "SET time_zone = '+00:00'",
+                "charset": "utf8mb4",
+            },
+        )
+
+    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
+        """PyMySQL's limits are those of the connection: `socket_timeout`."""
+
+    def bell(self, topic: str, *, shared: bool) -> Bell:
+        return PollingBell()
+
+    def create_lock(self, conn: Connection, name: str) -> None:
+        got = conn.execute(sa.select(sa.func.get_lock(name, math.ceil(self.options.socket_timeout)))).scalar()
+        if got != 1:
+            raise TimeoutError(f"timeout: another process creates {name} for too long")
+
+    def create_unlock(self, conn: Connection, name: str) -> None:
+        conn.execute(sa.select(sa.func.release_lock(name)))
+
+    def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
+        return column.in_(sa.bindparam(key, expanding=True))
+
+    def share(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        return query.with_for_update(read=True)
+
+    def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        return query.with_for_update(skip_locked=True)
+
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
+        # PyMySQL makes one statement of these.
+        conn.exec_driver_sql(
+            f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES (%s, %s, %s)",
+            [(row["queue"].encode(), row["lane"], row["payload"]) for row in rows],
+        )
+
+    def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
+        statement = (
+            f"INSERT IGNORE INTO {tables.uniques.name} (task_id, expires_at) VALUES (%s, {self.now} + %s)"
+        )
+        return {i for i in ids if conn.exec_driver_sql(statement, (i.encode(), ttl)).rowcount > 0}
+
+    def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
+        limit = sa.bindparam("limit", type_=sa.Integer)
+        heads = [
+            (candidates(self, tables, sa.bindparam("queue"), at, limit), {"queue": queue})
+            for at, queue in enumerate(queues)
+        ]
+        m = tables.messages
+        these = self.among(m.c.id, "ids")
+        take = sa.update(m).where(these, m.c.state == READY).values(state=LENT, holder=sa.bindparam("me"))
+        read = sa.select(m.c.id, m.c.queue, m.c.lane, m.c.charged, m.c.payload).where(these)
+
+        def claim(conn: Connection, me: int, limit: int) -> Sequence[Any]:
+            rows: list[Any] = []
+            for query, queue in heads:
+                rows += conn.execute(query, {**queue, "limit": limit}).all()
+            rows.sort(key=lambda row: (row.lane, row.turn, row.id))
+            ids = list(_within(rows[:limit], self.options.fetch_bytes))
+            if not ids:
+                return ()
+            conn.execute(take, {"ids": ids, "me": me})
+            return conn.execute(read, {"ids": ids}).all()
+
+        return claim
+
+    def upsert(self, table: sa.Table, key: str, keep: sa.ColumnElement[bool]) -> sa.Insert:
+        statement = mysql_insert(table)
+        names = [c.name for c in table.c if c.name not in ("id", key)]
+        kept = {c.name for c in keep.get_children() if isinstance(c, sa.Column)}
+        # Assigned from left to right: what the condition reads has to come last.
+        names.sort(key=lambda name: name in kept)
+        return statement.on_duplicate_key_update(
+            [(name, sa.func.if_(keep, table.c[name], statement.inserted[name])) for name in names]
+        )
+
+
+def _within(rows: Iterable[Any], size: int) -> Iterable[int]:
+    """Ids, until the rows before have that many bytes."""
+    before = 0
+    for row in rows:
+        if before >= size:
+            return
+        before += row.size
+        yield row.id

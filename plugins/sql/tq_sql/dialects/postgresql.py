@@ -1,0 +1,121 @@
+"""PostgreSQL through psycopg 3: `SKIP LOCKED`, arrays for batches, LISTEN and NOTIFY to wake."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.engine import Connection, Engine
+
+from tq_sql.bell import Bell
+from tq_sql.dialects.base import Claim, Dialect, candidates, within
+from tq_sql.tables import LENT, Tables
+
+
+class Postgresql(Dialect):
+    now = "EXTRACT(EPOCH FROM clock_timestamp())::float8"
+
+    def engine(self) -> Engine:
+        engine = sa.create_engine(
+            self.url,
+            pool_size=self.options.pool_size,
+            max_overflow=-1,
+            pool_reset_on_return=None,
+            # Saves a question to the server for each connection.
+            use_native_hstore=False,
+            connect_args={
+                # libpq knows whole seconds, from 2 up.
+                "connect_timeout": max(2, round(self.options.connect_timeout)),
+                "application_name": "tq",
+                "keepalives_idle": 30,
+            },
+        )
+        event.listen(engine, "do_connect", self._connect)
+        return engine
+
+    def _connect(self, dialect: Any, record: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        from tq_sql.dialects.psycopg3 import PatientConnection
+
+        connection = PatientConnection.connect(*args, **kwargs)
+        connection.patience = self.options.socket_timeout
+        return connection
+
+    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
+        raw: Any = conn.connection.driver_connection
+        raw.deadline = time.monotonic() + max(0.05, seconds)
+
+    def bell(self, topic: str, *, shared: bool) -> Bell:
+        from tq_sql.notify import NotifyBell
+
+        return NotifyBell(topic)
+
+    def create_lock(self, conn: Connection, name: str) -> None:
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
+
+    def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
+        return column == sa.func.any(sa.bindparam(key, type_=ARRAY(sa.BigInteger)))
+
+    def share(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        # Heartbeats, which change no key, need not wait for it; a DELETE has to.
+        return query.with_for_update(read=True, key_share=True)
+
+    def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        return query.with_for_update(skip_locked=True)
+
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
+        conn.exec_driver_sql(
+            f"INSERT INTO {tables.messages.name} (queue, lane, payload) SELECT * FROM "
+            "unnest(%(queues)s::text[], %(lanes)s::smallint[], %(payloads)s::bytea[])",
+            {
+                "queues": [row["queue"] for row in rows],
+                "lanes": [row["lane"] for row in rows],
+                "payloads": [row["payload"] for row in rows],
+            },
+        )
+
+    def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
+        rows = conn.exec_driver_sql(
+            f"INSERT INTO {tables.uniques.name} (task_id, expires_at) "
+            f"SELECT unnest(%(ids)s::text[]), {self.now} + %(ttl)s "
+            "ON CONFLICT DO NOTHING RETURNING task_id",
+            {"ids": list(ids), "ttl": ttl},
+        )
+        return set(rows.scalars())
+
+    def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
+        limit = sa.bindparam("limit", type_=sa.Integer)
+        heads = [
+            sa.select(candidates(self, tables, sa.bindparam(f"q{at}"), at, limit).subquery())
+            for at in range(len(queues))
+        ]
+        head = (heads[0] if len(heads) == 1 else sa.union_all(*heads)).subquery("heads")
+        c = tables.messages.c
+        # As an array it is computed once, whatever the planner believes about the size of the table.
+        ids = sa.func.array(within(head, limit).scalar_subquery())
+        statement = (
+            sa.update(tables.messages)
+            .where(c.id == sa.func.any(ids))
+            .values(state=LENT, holder=sa.bindparam("me"))
+            .returning(c.id, c.queue, c.lane, c.charged, c.payload)
+        )
+        fixed: dict[str, Any] = {f"q{at}": queue for at, queue in enumerate(queues)}
+        fixed["max_bytes"] = self.options.fetch_bytes
+
+        def claim(conn: Connection, me: int, limit: int) -> Sequence[Any]:
+            return conn.execute(statement, {**fixed, "me": me, "limit": limit}).all()
+
+        return claim
+
+    def upsert(self, table: sa.Table, key: str, keep: sa.ColumnElement[bool]) -> sa.Insert:
+        statement = postgresql_insert(table)
+        return statement.on_conflict_do_update(
+            index_elements=[key],
+            set_={c.name: statement.excluded[c.name] for c in table.c if c.name not in ("id", key)},
+            where=~keep,
+        )
