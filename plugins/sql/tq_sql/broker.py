@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from tq.contracts import Broker, Cap
 from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats
+from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation
 from tq_sql.backend import SqlBackend
 from tq_sql.consumer import SqlConsumer
 from tq_sql.database import Database, Session
@@ -18,6 +18,7 @@ from tq_sql.faults import broker_faults
 from tq_sql.inspection import Inspection
 from tq_sql.options import SqlOptions
 from tq_sql.parcels import Parcel, queues_of, wrap
+from tq_sql.revocations import Revocations
 from tq_sql.schema import ensure_tables
 from tq_sql.store import Store
 from tq_sql.tables import DELAYED, READY, make_tables
@@ -37,6 +38,7 @@ class SqlBroker(Broker):
         | Cap.STATS
         | Cap.PURGE
         | Cap.UNIQUE
+        | Cap.REVOKE
         | Cap.DURABLE
         | Cap.SHARED
     )
@@ -53,6 +55,7 @@ class SqlBroker(Broker):
         faults = broker_faults(url)
         self._store = Store(dialect, tables, faults, f"{prefix}m")
         self._inspection = Inspection(dialect, tables)
+        self._revocations = Revocations(dialect, tables)
         self._database = Database(address, self.options, faults, self._prepare)
         self._joined: SqlBackend | None = None
 
@@ -187,6 +190,15 @@ class SqlBroker(Broker):
 
     def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
         return self._database.transact(lambda conn: self._inspection.drop_dead(conn, queue, ids))
+
+    # -- revocations ---------------------------------------------------------------------------------------
+
+    def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
+        if batch:
+            self._database.transact(lambda conn: self._revocations.add(conn, batch, expires))
+
+    def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
+        return self._database.transact(lambda conn: self._revocations.since(conn, after), read=True)
 
     # -- the rest ------------------------------------------------------------------------------------------
 

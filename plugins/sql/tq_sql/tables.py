@@ -66,6 +66,7 @@ class Tables:
     messages: sa.Table
     consumers: sa.Table
     uniques: sa.Table
+    revocations: sa.Table
     schema: sa.Table
 
 
@@ -77,6 +78,7 @@ def make_tables(prefix: str, now: str) -> Tables:
         _messages(metadata, prefix, now),
         _consumers(metadata, prefix),
         _uniques(metadata, prefix),
+        _revocations(metadata, prefix),
         sa.Table(f"{prefix}schema", metadata, sa.Column("version", sa.Integer, primary_key=True), **_KIND),
     )
 
@@ -133,3 +135,16 @@ def _uniques(metadata: sa.MetaData, prefix: str) -> sa.Table:
     )
     sa.Index(f"{prefix}expiry", table.c.expires_at)
     return table
+
+
+def _revocations(metadata: sa.MetaData, prefix: str) -> sa.Table:
+    return sa.Table(
+        f"{prefix}revocations",
+        metadata,
+        sa.Column("version", _BIG, primary_key=True, autoincrement=True),
+        sa.Column("task_id", Name, nullable=False, index=True),
+        sa.Column("terminates", sa.Boolean, nullable=False),
+        sa.Column("signal", Name, nullable=False),
+        sa.Column("expires_at", sa.Double, nullable=False),
+        **_KIND,
+    )
