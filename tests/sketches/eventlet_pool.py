@@ -9,7 +9,7 @@ import eventlet  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from eventlet import greenthread  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from tests.sketches.workshop import Local
-from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
+from tq.contracts.pool import ColdStop, Job, Pool, PoolCap, PoolSetup, Seat, StopMode
 from tq.errors import SoftTimeLimitExceeded
 
 
@@ -48,7 +48,7 @@ class EventletPool(Pool):
         self._engine.run()
         # After a warm stop there are none; after a cold one what they say counts for nothing.
         for thread in list(self._threads):
-            thread.kill()
+            thread.kill(ColdStop)
 
     def stop(self, mode: StopMode) -> None:
         self._engine.stop(mode)

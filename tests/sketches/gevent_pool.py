@@ -9,7 +9,7 @@ import gevent  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from gevent import monkey  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
 from tests.sketches.workshop import Local
-from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
+from tq.contracts.pool import ColdStop, Job, Pool, PoolCap, PoolSetup, Seat, StopMode
 from tq.errors import SoftTimeLimitExceeded
 
 
@@ -47,7 +47,7 @@ class GeventPool(Pool):
     def run(self) -> None:
         self._engine.run()
         # After a warm stop there are none; after a cold one what they say counts for nothing.
-        gevent.killall(list(self._greenlets), timeout=1)
+        gevent.killall(list(self._greenlets), ColdStop, timeout=1)
 
     def stop(self, mode: StopMode) -> None:
         self._engine.stop(mode)

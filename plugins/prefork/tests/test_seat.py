@@ -35,8 +35,8 @@ def test_any_short_consumer_id_is_read_as_written(name: str) -> None:
 
 
 def test_a_consumer_id_that_does_not_fit_is_refused_and_not_cut() -> None:
-    with pytest.raises(ImproperlyConfigured, match="300 bytes.*shorter worker name"):
-        SharedSeat().consumer_id = "é" * 150
+    with pytest.raises(ImproperlyConfigured, match="600 bytes.*shorter worker name"):
+        SharedSeat().consumer_id = "é" * 300
 
 
 def test_only_the_first_end_of_a_body_counts() -> None:

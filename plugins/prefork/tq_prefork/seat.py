@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tq.errors import ImproperlyConfigured
 
-NAME_LIMIT = 255
+NAME_LIMIT = 511
 _PLACES = 4
 # receipt, started, soft deadline, hard deadline, finished
 _BODY = struct.Struct("@qdddq")
