@@ -36,11 +36,13 @@ _pytest.register_assert_rewrite(
     "tq.testing.results",
     "tq.testing.serializer",
     "tq.testing.pool",
+    "tq.testing.pool_kit",
 )
 
 from tq.testing.broker import BrokerConformance
+from tq.testing.pool import PoolConformance
 from tq.testing.results import ResultBackendConformance
 from tq.testing.serializer import SerializerConformance
 
-__all__ = ["BrokerConformance", "ResultBackendConformance", "SerializerConformance"]
+__all__ = ["BrokerConformance", "PoolConformance", "ResultBackendConformance", "SerializerConformance"]
 del _hypothesis, _pytest

@@ -56,7 +56,8 @@ class BrokerConformance(
     """Inherit, set `broker_class`, and override the fixture `broker_url`; the rest has defaults.
 
     Each test takes a new queue name, so the store need not be empty. Fixtures to override where needed:
-    `broker_options`, `slow_factor`, `lease`, `put_raw`, `dead_url`, `restart_service`.
+    `broker_options`, `slow_factor`, `lease`, `put_raw`, `dead_url`, `wrong_password_url`,
+    `restart_service`.
     """
 
     broker_class: ClassVar[type[Broker]]
@@ -90,6 +91,13 @@ class BrokerConformance(
     def dead_url(self) -> str:
         """A URL of this broker where nothing listens, with the password `s3cret` in it."""
         pytest.skip(f"no fixture `dead_url` in {type(self).__name__}: a server that is gone is not tested")
+
+    @pytest.fixture
+    def wrong_password_url(self) -> str:
+        """The URL of a live server that refuses the password `s3cret` in it."""
+        pytest.skip(
+            f"no fixture `wrong_password_url` in {type(self).__name__}: a refused login is not tested"
+        )
 
     @pytest.fixture
     def restart_service(self) -> Callable[[], None]:

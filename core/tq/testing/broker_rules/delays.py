@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import ClassVar
 
 import pytest
 
 from tq.contracts.broker import Broker, Cap
 from tq.records import Action
-from tq.testing.broker_kit import BrokerKit, come_back, envelope, ids, settle
+from tq.testing.broker_kit import BrokerKit, come_back, envelope, ids, names, settle
 from tq.testing.needs import needs
+from tq.testing.threads import at_once
 
 
 class Delays:
@@ -53,6 +55,22 @@ class Delays:
             "second",
             "third",
         ]
+
+    @needs(Cap.DELAY)
+    def test_a_delay_that_is_over_is_no_delay(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "overdue", delay=-5.0)
+        kit.send(broker, queue, "next")
+        assert ids(kit.take(kit.consumer(broker, queue), 2)) == ["overdue", "next"]
+
+    @needs(Cap.DELAY)
+    def test_many_messages_that_are_due_at_once_come_once_each(
+        self, kit: BrokerKit, broker: Broker, queue: str, delay: float
+    ) -> None:
+        sent = names(200)
+        kit.send(broker, queue, *sent, delay=delay)
+        time.sleep(delay)
+        readers = [partial(drain_due, kit, queue) for _ in range(4)]
+        assert sorted(name for seen in at_once(readers) for name in seen) == sent
 
     @needs(Cap.DELAY)
     def test_a_delayed_message_outlives_the_broker_that_published_it(
@@ -102,3 +120,17 @@ class Delays:
         longest = self.broker_class.max_delay or 400 * 86400.0
         kit.send(broker, queue, "far away", delay=longest)
         assert kit.rest(kit.consumer(broker, queue)) == []
+
+
+def drain_due(kit: BrokerKit, queue: str) -> list[str]:
+    """What one of several workers gets, until nothing has come for some time."""
+    broker = kit.broker()
+    consumer = kit.consumer(broker, queue)
+    seen: list[str] = []
+    while True:
+        broker.maintain([queue])
+        taken = consumer.receive(5, kit.moment * 5)
+        if not taken:
+            return seen
+        settle(consumer, taken)
+        seen.extend(ids(taken))

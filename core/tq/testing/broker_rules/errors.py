@@ -56,6 +56,15 @@ class Errors:
             dead_broker.publish([envelope("q", "one")], timeout=0.5)
         assert PASSWORD not in caplog.text
 
+    def test_a_wrong_password_is_refused_and_not_shown(
+        self, wrong_password_url: str, broker_options: Any
+    ) -> None:
+        broker = self.broker_class(wrong_password_url, broker_options)
+        with pytest.raises(BrokerError) as caught:
+            broker.publish([envelope("q", "one")], timeout=2.0)
+        shows_no_password(caught.value, broker)
+        broker.close()
+
     def test_closing_after_the_server_is_gone_is_harmless(self, dead_broker: Broker) -> None:
         with pytest.raises(BrokerUnavailable):
             dead_broker.publish([envelope("q", "one")], timeout=0.5)

@@ -110,6 +110,20 @@ class Leases:
         assert {name: d.attempt for d in back for name in ids([d])} == dict(zip(sent, [1, 2], strict=True))
 
     @needs(Cap.LEASE)
+    def test_what_was_settled_since_the_last_heartbeat_does_not_come_back(
+        self, kit: BrokerKit, broker: Broker, queue: str, lease: float
+    ) -> None:
+        kit.send(broker, queue, "done", "open")
+        consumer = kit.consumer(broker, queue, lease=lease)
+        taken = kit.take(consumer, 2)
+        assert beat(broker, consumer, lease, taken) is True
+        assert settle(consumer, taken[:1]) == [True]
+        other = kit.consumer(broker, queue)
+        assert ids(come_back(kit, broker, queue, other, 1)) == ["open"]
+        broker.maintain([queue])
+        assert kit.rest(other) == []
+
+    @needs(Cap.LEASE)
     def test_a_late_ack_returns_false_and_removes_nothing(
         self, kit: BrokerKit, broker: Broker, queue: str, lease: float
     ) -> None:

@@ -65,6 +65,15 @@ class Opening:
         consumer.close()
         consumer.close()
 
+    def test_a_consumer_keeps_the_id_it_was_given(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        assert kit.consumer(broker, queue, consumer_id=f"id-{queue}").id == f"id-{queue}"
+
+    def test_keep_is_harmless(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.consumer(broker, queue).keep()
+
+    def test_a_broker_joins_no_backend_that_it_does_not_know(self, broker: Broker) -> None:
+        assert broker.joins(object()) is False
+
     def test_a_password_is_never_part_of_a_repr(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.publish(broker, [envelope(queue, "one")])
         shown = repr(broker) + repr(kit.consumer(broker, queue))

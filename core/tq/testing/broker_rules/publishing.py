@@ -41,6 +41,21 @@ class Publishing:
         assert (got.content_type, got.content_encoding) == ("application/x", "binary")
         assert {key: got.properties.get(key) for key in sent.properties} == sent.properties
 
+    def test_publish_takes_a_message_without_headers(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        body = b'{"task": "a.b", "id": "1", "args": [], "kwargs": {}}'  # Celery's protocol 1
+        assert list(kit.publish(broker, [Envelope(Message({}, {"reply_to": "r"}, body), queue)])) == [None]
+        (delivery,) = kit.take(kit.consumer(broker, queue), 1)
+        assert isinstance(delivery.message, Message)
+        assert (delivery.message.headers, delivery.message.body) == ({}, body)
+
+    def test_publish_takes_an_empty_body(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        kit.send(broker, queue, "empty", body=b"")
+        (delivery,) = kit.take(kit.consumer(broker, queue), 1)
+        assert isinstance(delivery.message, Message)
+        assert delivery.message.body == b""
+
     def test_publish_reports_a_bad_message_and_sends_its_neighbours(
         self, kit: BrokerKit, broker: Broker, queue: str
     ) -> None:

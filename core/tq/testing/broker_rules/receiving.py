@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from tq.contracts.broker import Broker
 from tq.records import Action, Undecodable
 from tq.testing.broker_kit import BrokerKit, ids, names, settle
+from tq.testing.threads import at_once
 
 
 class Receiving:
@@ -91,6 +93,16 @@ class Receiving:
         kit.send(broker, queue, *names(5))
         receipts += [delivery.receipt for delivery in kit.take(consumer, 5)]
         assert len(set(receipts)) == 15
+
+    def test_a_consumer_may_be_handed_to_another_thread(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        kit.send(broker, queue, "one", "two")
+        consumer = kit.consumer(broker, queue)
+        first = kit.take(consumer, 1)
+        (second,) = at_once([partial(kit.take, consumer, 1)])
+        (answers,) = at_once([partial(settle, consumer, first)])
+        assert (ids(second), answers, settle(consumer, second)) == (["two"], [True], [True])
 
     def test_receive_says_how_big_a_message_is(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.send(broker, queue, "big", body=b"x" * 10_000)

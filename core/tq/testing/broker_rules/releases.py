@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import ClassVar
 
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.records import Action, Delivery
 from tq.testing.broker_kit import BrokerKit, ids, names, settle
 from tq.testing.needs import needs
+from tq.testing.threads import at_once
 
 
 class Releases:
@@ -60,6 +63,46 @@ class Releases:
         other = kit.consumer(broker, queue)
         assert ids(kit.take(other, 1)) == ["open"]
         assert kit.rest(other) == []
+
+    @needs(Cap.LEASE)
+    def test_many_that_release_at_once_give_back_each_message_once(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        sent = names(50)
+        kit.send(broker, queue, *sent)
+        dead = kit.consumer(broker, queue)
+        kit.take(dead, 50)
+        at_once([partial(kit.broker().release, dead.id) for _ in range(4)])
+        other = kit.consumer(broker, queue)
+        assert ids(kit.take(other, 50)) == sent
+        assert kit.rest(other) == []
+
+    @needs(Cap.LEASE)
+    def test_release_while_it_settles_gives_back_exactly_what_was_refused(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        sent = names(300)
+        kit.send(broker, queue, *sent)
+        doomed = kit.consumer(broker, queue)
+        held = kit.take(doomed, 300)
+        accepted: list[str] = []
+        under_way = threading.Event()
+
+        def settle_all() -> None:
+            for start in range(0, 300, 3):
+                batch = held[start : start + 3]
+                answers = settle(doomed, batch)
+                accepted.extend(name for name, yes in zip(ids(batch), answers, strict=True) if yes)
+                if start == 99:
+                    under_way.set()
+
+        def release() -> None:
+            under_way.wait(60)
+            kit.broker().release(doomed.id)
+
+        at_once([settle_all, release])
+        back = ids(kit.take(kit.consumer(broker, queue), 300 - len(accepted)))
+        assert sorted(accepted + back) == sent, "a message was both accepted and given back, or neither"
 
     @needs(Cap.LEASE | Cap.ATTEMPTS)
     def test_release_charges_what_ran_until_its_attempts_are_used_up(
