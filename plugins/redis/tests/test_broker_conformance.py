@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from tests.services.redis import RedisServer
 from tq.testing import BrokerConformance
 from tq_redis import RedisBroker
 
@@ -17,12 +18,23 @@ class TestRedisBroker(BrokerConformance):
     broker_class = RedisBroker
 
     @pytest.fixture
-    def broker_url(self, redis_url: str) -> str:
-        return redis_url
+    def server(self, request: pytest.FixtureRequest) -> RedisServer:
+        """The session's server; one of its own for a test that restarts it."""
+        if "restart_service" in request.fixturenames:
+            return request.getfixturevalue("redis_server")(appendonly=True)
+        return request.getfixturevalue("shared_redis")
 
     @pytest.fixture
-    def put_raw(self, redis_url: str) -> Callable[[str, bytes], None]:
-        return lambda queue, raw: redis.Redis.from_url(redis_url).lpush(queue, raw) and None
+    def broker_url(self, server: RedisServer) -> str:
+        return server.url
+
+    @pytest.fixture
+    def restart_service(self, server: RedisServer) -> Callable[[], None]:
+        return server.restart
+
+    @pytest.fixture
+    def put_raw(self, server: RedisServer) -> Callable[[str, bytes], None]:
+        return lambda queue, raw: redis.Redis.from_url(server.url).lpush(queue, raw) and None
 
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:
