@@ -4,11 +4,20 @@ from collections.abc import Callable
 
 import pytest
 
-from tq.testing import BrokerConformance
-from tq.testing.mutants import MUTANTS, Mutant
+from tq.testing import BrokerConformance, PoolConformance, ResultBackendConformance, SerializerConformance
+from tq.testing.mutants.backends import BACKENDS
+from tq.testing.mutants.brokers import BROKERS, BrokerMutant
+from tq.testing.mutants.pools import POOLS
+from tq.testing.mutants.serializers import SERIALIZERS
 
 
-class Mutated(BrokerConformance):
+class Impatient:
+    @pytest.fixture
+    def slow_factor(self) -> float:
+        return 0.1
+
+
+class Broker(Impatient, BrokerConformance):
     model_examples = 30
 
     @pytest.fixture
@@ -16,13 +25,29 @@ class Mutated(BrokerConformance):
         return f"memory://{self.broker_class.__name__}"
 
     @pytest.fixture
-    def slow_factor(self) -> float:
-        return 0.25
-
-    @pytest.fixture
-    def put_raw(self, broker: Mutant) -> Callable[[str, bytes], None]:
+    def put_raw(self, broker: BrokerMutant) -> Callable[[str, bytes], None]:
         return broker.put_raw
 
 
-for mutant in MUTANTS:
-    globals()[f"Test{mutant.__name__}"] = type(f"Test{mutant.__name__}", (Mutated,), {"broker_class": mutant})
+class Backend(Impatient, ResultBackendConformance):
+    @pytest.fixture
+    def backend_url(self) -> str:
+        return f"memory://{self.backend_class.__name__}"
+
+
+class Serializer(SerializerConformance):
+    pass
+
+
+class Pool(Impatient, PoolConformance):
+    pass
+
+
+for suite, attribute, mutants in (
+    (Broker, "broker_class", BROKERS),
+    (Backend, "backend_class", BACKENDS),
+    (Serializer, "serializer_class", SERIALIZERS),
+    (Pool, "pool_class", POOLS),
+):
+    for mutant in mutants:
+        globals()[f"Test{mutant.__name__}"] = type(f"Test{mutant.__name__}", (suite,), {attribute: mutant})

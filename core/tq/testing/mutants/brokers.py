@@ -1,7 +1,4 @@
-"""Brokers that are wrong on purpose, each in one way. The suite must fail each by the test it names.
-
-A mutant that no test catches is a bug of the suite. Read them as a list of what goes wrong in brokers.
-"""
+"""Brokers that are wrong on purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueS
 from tq.wire.envelope import pack
 
 
-class Mutant(MemoryBroker):
+class BrokerMutant(MemoryBroker):
     """A memory broker with a flaw."""
 
     caught_by: ClassVar[str]
@@ -29,7 +26,7 @@ class Mutant(MemoryBroker):
 # -- publishing ----------------------------------------------------------------------------------------------
 
 
-class SwallowsPublishErrors(Mutant):
+class SwallowsPublishErrors(BrokerMutant):
     """Says that a message was accepted which it could not write."""
 
     caught_by = "test_publish_reports_a_bad_message_and_sends_its_neighbours"
@@ -39,7 +36,7 @@ class SwallowsPublishErrors(Mutant):
         return [None] * len(batch)
 
 
-class SpoilsNeighbours(Mutant):
+class SpoilsNeighbours(BrokerMutant):
     """Refuses a whole batch because of one bad message."""
 
     caught_by = "test_publish_reports_a_bad_message_and_sends_its_neighbours"
@@ -53,7 +50,7 @@ class SpoilsNeighbours(Mutant):
         return super().publish(batch, timeout=timeout)
 
 
-class LosesTheEndOfLargeBatches(Mutant):
+class LosesTheEndOfLargeBatches(BrokerMutant):
     """Writes at most 500 messages of a batch."""
 
     caught_by = "test_a_batch_of_a_thousand_is_published_received_and_settled"
@@ -63,7 +60,7 @@ class LosesTheEndOfLargeBatches(Mutant):
         return [None] * len(batch)
 
 
-class IgnoresPriority(Mutant):
+class IgnoresPriority(BrokerMutant):
     """Hands out all in order of arrival."""
 
     caught_by = "test_a_higher_priority_comes_first"
@@ -72,7 +69,7 @@ class IgnoresPriority(Mutant):
         return super().publish([msgspec.structs.replace(e, priority=None) for e in batch], timeout=timeout)
 
 
-class DeliversEarly(Mutant):
+class DeliversEarly(BrokerMutant):
     """Ignores delays."""
 
     caught_by = "test_a_delayed_message_comes_when_it_is_due"
@@ -81,7 +78,7 @@ class DeliversEarly(Mutant):
         return super().publish([msgspec.structs.replace(e, delay=0.0) for e in batch], timeout=timeout)
 
 
-class ForgetsUniqueness(Mutant):
+class ForgetsUniqueness(BrokerMutant):
     """Accepts a unique message again."""
 
     caught_by = "test_publish_of_a_unique_message_again_is_a_no_op"
@@ -104,7 +101,7 @@ class Handout(MemoryConsumer):
         raise NotImplementedError
 
 
-class SharesReceipts(Mutant):
+class SharesReceipts(BrokerMutant):
     """Gives one receipt to all."""
 
     caught_by = "test_receive_gives_receipts_that_differ"
@@ -114,7 +111,7 @@ class SharesReceipts(Mutant):
             return [msgspec.structs.replace(delivery, receipt=0) for delivery in taken]
 
 
-class IgnoresTheLimit(Mutant):
+class IgnoresTheLimit(BrokerMutant):
     """Hands out more than was asked for."""
 
     caught_by = "test_receive_takes_no_more_than_its_limit"
@@ -124,7 +121,7 @@ class IgnoresTheLimit(Mutant):
             return super()._take(limit + 1)
 
 
-class HandsOutTheNewestFirst(Mutant):
+class HandsOutTheNewestFirst(BrokerMutant):
     """Is a stack."""
 
     caught_by = "test_receive_hands_out_the_oldest_first"
@@ -134,7 +131,7 @@ class HandsOutTheNewestFirst(Mutant):
             return taken[::-1]
 
 
-class DeliversTwice(Mutant):
+class DeliversTwice(BrokerMutant):
     """Leaves in the queue what it lends."""
 
     caught_by = "test_receive_gives_no_message_to_two_consumers"
@@ -146,7 +143,7 @@ class DeliversTwice(Mutant):
             return taken
 
 
-class ReadsTheFirstQueueOnly(Mutant):
+class ReadsTheFirstQueueOnly(BrokerMutant):
     """Forgets that a consumer has several queues."""
 
     caught_by = "test_receive_reads_all_of_its_queues_and_no_other"
@@ -155,7 +152,7 @@ class ReadsTheFirstQueueOnly(Mutant):
         return super().consumer(queues[:1], consumer_id, lease=lease)
 
 
-class HidesUndecodableBytes(Mutant):
+class HidesUndecodableBytes(BrokerMutant):
     """Drops what it cannot read."""
 
     caught_by = "test_receive_hands_out_undecodable_bytes_between_good_messages"
@@ -164,7 +161,7 @@ class HidesUndecodableBytes(Mutant):
         """The bytes are gone."""
 
 
-class DeafToInterrupts(Mutant):
+class DeafToInterrupts(BrokerMutant):
     """Does not wake."""
 
     caught_by = "test_interrupt_ends_a_receive_that_waits"
@@ -174,7 +171,7 @@ class DeafToInterrupts(Mutant):
             self._interrupted = True
 
 
-class ForgetsAnEarlyInterrupt(Mutant):
+class ForgetsAnEarlyInterrupt(BrokerMutant):
     """Clears the flag when a receive begins: an interrupt just before is lost."""
 
     caught_by = "test_interrupt_just_before_receive_ends_it_at_once"
@@ -188,7 +185,7 @@ class ForgetsAnEarlyInterrupt(Mutant):
 # -- settling ------------------------------------------------------------------------------------------------
 
 
-class AcksAll(Mutant):
+class AcksAll(BrokerMutant):
     """One ack removes all that the consumer holds."""
 
     caught_by = "test_ack_of_one_message_keeps_the_others"
@@ -201,7 +198,7 @@ class AcksAll(Mutant):
             return answers
 
 
-class LosesOnRequeue(Mutant):
+class LosesOnRequeue(BrokerMutant):
     """Acks what should go back."""
 
     caught_by = "test_requeue_puts_the_message_at_the_head"
@@ -211,7 +208,7 @@ class LosesOnRequeue(Mutant):
             return super().settle([msgspec.structs.replace(s, action=Action.ACK) for s in batch])
 
 
-class RequeuesAtTheTail(Mutant):
+class RequeuesAtTheTail(BrokerMutant):
     """Sends what goes back to the end of the queue."""
 
     caught_by = "test_requeue_puts_the_message_at_the_head"
@@ -224,7 +221,7 @@ class RequeuesAtTheTail(Mutant):
             return super().settle(tail)
 
 
-class ChargesRequeues(Mutant):
+class ChargesRequeues(BrokerMutant):
     """Counts a requeue as an attempt."""
 
     caught_by = "test_requeue_is_not_charged_as_an_attempt"
@@ -239,7 +236,7 @@ class ChargesRequeues(Mutant):
             return super().settle(batch)
 
 
-class RepeatsSettlements(Mutant):
+class RepeatsSettlements(BrokerMutant):
     """Publishes again when a settlement is repeated."""
 
     caught_by = "test_settling_twice_publishes_once"
@@ -253,7 +250,7 @@ class RepeatsSettlements(Mutant):
             return super()._settle(settlement, follow_ups)
 
 
-class ForgetsFollowUps(Mutant):
+class ForgetsFollowUps(BrokerMutant):
     """Settles, and publishes nothing."""
 
     caught_by = "test_settle_publishes_what_follows"
@@ -263,7 +260,7 @@ class ForgetsFollowUps(Mutant):
             return super().settle([msgspec.structs.replace(s, publish=()) for s in batch])
 
 
-class KeepsWhatAClosedConsumerHeld(Mutant):
+class KeepsWhatAClosedConsumerHeld(BrokerMutant):
     """Gives nothing back on close."""
 
     caught_by = "test_closing_a_consumer_gives_back_what_it_held"
@@ -276,7 +273,7 @@ class KeepsWhatAClosedConsumerHeld(Mutant):
 # -- leases --------------------------------------------------------------------------------------------------
 
 
-class AcceptsLateAcks(Mutant):
+class AcceptsLateAcks(BrokerMutant):
     """Says True to a consumer that lost its lease."""
 
     caught_by = "test_a_late_ack_returns_false_and_removes_nothing"
@@ -287,7 +284,7 @@ class AcceptsLateAcks(Mutant):
             return [True] * len(batch)
 
 
-class RemovesOnLateAcks(Mutant):
+class RemovesOnLateAcks(BrokerMutant):
     """Says False to a late ack, and removes the message all the same."""
 
     caught_by = "test_a_late_ack_of_a_message_that_waits_again_leaves_it_there"
@@ -301,7 +298,7 @@ class RemovesOnLateAcks(Mutant):
             return answers
 
 
-class PublishesForTheDead(Mutant):
+class PublishesForTheDead(BrokerMutant):
     """Publishes what a late settlement brings."""
 
     caught_by = "test_a_late_settlement_publishes_nothing"
@@ -315,7 +312,7 @@ class PublishesForTheDead(Mutant):
             return answer
 
 
-class NeverTakesBack(Mutant):
+class NeverTakesBack(BrokerMutant):
     """Leaves messages with the dead for ever."""
 
     caught_by = "test_a_dead_consumers_messages_go_to_another"
@@ -324,7 +321,7 @@ class NeverTakesBack(Mutant):
         return ()
 
 
-class IgnoresHeartbeats(Mutant):
+class IgnoresHeartbeats(BrokerMutant):
     """Takes from the living: a task longer than the lease runs twice."""
 
     caught_by = "test_a_living_consumer_keeps_its_messages_for_many_leases"
@@ -333,7 +330,7 @@ class IgnoresHeartbeats(Mutant):
         return [beat.consumer_id in self._store.holders for beat in beats]
 
 
-class ServesTheFenced(Mutant):
+class ServesTheFenced(BrokerMutant):
     """Lets a consumer that was declared dead go on receiving."""
 
     caught_by = "test_a_fenced_consumer_cannot_receive"
@@ -346,7 +343,7 @@ class ServesTheFenced(Mutant):
                 return ()
 
 
-class ChargesWhatWaited(Mutant):
+class ChargesWhatWaited(BrokerMutant):
     """Counts an attempt for all that a dead consumer held."""
 
     caught_by = "test_only_what_a_dead_consumer_ran_is_charged"
@@ -356,7 +353,7 @@ class ChargesWhatWaited(Mutant):
         return super().heartbeat(everything, lease=lease)
 
 
-class NeverCharges(Mutant):
+class NeverCharges(BrokerMutant):
     """Lets a killer message run for ever."""
 
     caught_by = "test_release_charges_what_ran_until_its_attempts_are_used_up"
@@ -365,7 +362,7 @@ class NeverCharges(Mutant):
         return super().release(consumer_id)
 
 
-class HoldsEverything(Mutant):
+class HoldsEverything(BrokerMutant):
     """Says of every receipt that it is held."""
 
     caught_by = "test_held_of_a_dead_consumer_is_nothing"
@@ -378,7 +375,7 @@ class HoldsEverything(Mutant):
 # -- the rest ------------------------------------------------------------------------------------------------
 
 
-class LacksWhatItDeclares(Mutant):
+class LacksWhatItDeclares(BrokerMutant):
     """Declares `Cap.STATS` and has no `stats`."""
 
     caught_by = "test_a_capability_has_its_method_or_a_refusal[stats]"
@@ -386,7 +383,7 @@ class LacksWhatItDeclares(Mutant):
     stats = Broker.stats
 
 
-class HasWhatItDoesNotDeclare(Mutant):
+class HasWhatItDoesNotDeclare(BrokerMutant):
     """Answers a question that it says it cannot answer."""
 
     caught_by = "test_a_capability_has_its_method_or_a_refusal[stats]"
@@ -396,7 +393,7 @@ class HasWhatItDoesNotDeclare(Mutant):
         return QueueStats(queue, ready=0)
 
 
-class ForgetsWhyItDied(Mutant):
+class ForgetsWhyItDied(BrokerMutant):
     """Loses the reason of a dead letter."""
 
     caught_by = "test_a_dead_letter_says_what_died_why_and_when"
@@ -406,7 +403,7 @@ class ForgetsWhyItDied(Mutant):
         return [msgspec.structs.replace(letter, reason="") for letter in letters]
 
 
-class PurgesWhatIsLent(Mutant):
+class PurgesWhatIsLent(BrokerMutant):
     """Takes from consumers what they work on."""
 
     caught_by = "test_purge_keeps_what_is_lent"
@@ -417,7 +414,7 @@ class PurgesWhatIsLent(Mutant):
         return super().purge(queue)
 
 
-class RevokesForEver(Mutant):
+class RevokesForEver(BrokerMutant):
     """Keeps revocations that have expired."""
 
     caught_by = "test_a_revocation_expires"
@@ -426,7 +423,7 @@ class RevokesForEver(Mutant):
         super().revoke(batch, expires=1e9)
 
 
-class RepeatsRevocations(Mutant):
+class RepeatsRevocations(BrokerMutant):
     """Tells all revocations each time."""
 
     caught_by = "test_revocations_are_told_once_to_who_asks_with_the_version"
@@ -435,7 +432,7 @@ class RepeatsRevocations(Mutant):
         return super().revoked(0)
 
 
-class LosesAMessageAfterAPurge(Mutant):
+class LosesAMessageAfterAPurge(BrokerMutant):
     """Is wrong only in a certain order of operations."""
 
     caught_by = "test_any_sequence_of_operations_keeps_each_message_in_one_place"
@@ -451,5 +448,5 @@ class LosesAMessageAfterAPurge(Mutant):
         return [None] * len(batch)
 
 
-MUTANTS: tuple[type[Mutant], ...] = tuple(Mutant.__subclasses__())
+BROKERS: tuple[type[BrokerMutant], ...] = tuple(BrokerMutant.__subclasses__())
 """All of them."""
