@@ -14,6 +14,7 @@ from tq.cli.context import Globals, pass_globals
 from tq.cli.daemon import detach as go_to_background
 from tq.cli.daemon import write_pidfile
 from tq.cli.logs import redirected_output, set_up_logging
+from tq.cli.types import Bounds, Names
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured
 from tq.options import mask_url
@@ -26,36 +27,6 @@ NO_MEANING = {
     "without_mingle": "tq workers do not mingle",
     "without_heartbeat": "a worker's heartbeat keeps its leases and cannot be switched off",
 }
-
-
-class Names(click.ParamType[tuple[str, ...]]):
-    """A comma-separated list."""
-
-    name = "LIST"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        """Split it."""
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
-
-
-class Bounds(click.ParamType[tuple[int, int]]):
-    """`max,min`."""
-
-    name = "MAX,MIN"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Read it; one number means a smallest size of 0, as in Celery, which is 1 here."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        try:
-            largest, _, smallest = value.partition(",")
-            return int(largest), max(1, int(smallest or 1))
-        except ValueError:
-            self.fail(f"{value!r} is not MAX,MIN, as in 10,2", param, ctx)
 
 
 def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:

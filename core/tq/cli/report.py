@@ -1,0 +1,75 @@
+"""`tq report`: versions and effective settings, for questions and bug reports."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any
+
+import click
+
+from tq._version import __version__
+from tq.app.app import TQ
+from tq.cli.context import Globals, pass_globals
+from tq.cli.output import write_columns, write_facts, write_json
+from tq.config.settings import DEFAULT, Row
+from tq.plugins import registry
+
+IMPORTANT = frozenset(
+    {
+        "accept_content",
+        "broker_lease",
+        "broker_url",
+        "result_backend",
+        "result_expires",
+        "task_default_queue",
+        "task_serializer",
+        "worker_concurrency",
+        "worker_pool",
+    }
+)
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help="All settings, not only those that matter or were set.")
+@click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
+@pass_globals
+def report(state: Globals, /, every: bool, as_json: bool) -> None:
+    """Write versions, plugins, and the effective settings with their origin. Passwords and other secrets are
+    masked.
+
+    \b
+      tq -A shop report --all
+    """
+    app = state.app()
+    rows = [row for row in app.conf.explain() if every or row.origin != DEFAULT or row.name in IMPORTANT]
+    software = facts(app)
+    if as_json:
+        write_json({**software, "settings": rows})
+        return
+    write_facts([(name, _line(value)) for name, value in software.items()])
+    click.echo()
+    write_columns(("setting", "value", "origin"), settings(rows))
+
+
+def facts(app: TQ) -> dict[str, Any]:
+    """What runs here."""
+    return {
+        "tq": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
+        "platform": platform.platform(),
+        "app": app.main or "__main__",
+        "plugins": [
+            f"{name} {version}".rstrip()
+            for name, version in sorted({(row.distribution, row.version) for row in registry.installed()})
+        ],
+    }
+
+
+def settings(rows: list[Row]) -> list[tuple[str, str, str]]:
+    """Rows for people."""
+    return [(row.name, row.value, row.origin) for row in rows]
+
+
+def _line(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
