@@ -108,10 +108,10 @@ class InlineEngine:
 
     def _next_batch(self) -> int:
         limit = self._size.limit if self._left is None else min(self._size.limit, self._left)
-        done = drain(self._done)
         self._busy.clear()
         with self._access:
-            received = self._link.turn(done, limit, IDLE_WAIT)
+            # Inside: what the helper could not settle must go with the consumer that received it.
+            received = self._link.turn(drain(self._done), limit, IDLE_WAIT)
         self._todo.extend(received)
         if received:
             self._busy.set()
@@ -146,6 +146,8 @@ class InlineEngine:
         elif self._acknowledged(run):
             self._perform(run)
             self._link.effects(self._executor.conclude(run))
+        else:
+            self._done.append(Settlement(delivery, Action.REQUEUE))
 
     def _perform(self, run: Run) -> None:
         if run.plan.track_started:  # type: ignore[union-attr]

@@ -50,6 +50,9 @@ class Link:
         self._consumer: Consumer | None = None
         self._joined = stores.joined
         self._stop: StopMode | None = None
+        self.generation = 0
+        """Grows with each consumer. Receipts mean something to the consumer that got them alone, so what is
+        left of an older one must not be settled any more."""
         self.beats_itself = Cap.LEASE not in stores.broker.capabilities
         """This broker's leases are kept by `keep`, not by the worker's heartbeats."""
 
@@ -142,6 +145,7 @@ class Link:
         consumer_id = stores.new_consumer_id()
         # The supervisor must know the id before anything can be lent to it.
         self._on_consumer(consumer_id)
+        self.generation += 1
         self._consumer = stores.broker.consumer(stores.queues, consumer_id, lease=stores.lease)
         return self._consumer
 

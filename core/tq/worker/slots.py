@@ -29,11 +29,12 @@ logger = logging.getLogger("tq.worker")
 class SlotJob:
     """One admitted delivery on its seat; see `tq.contracts.pool.Job`."""
 
-    __slots__ = ("_engine", "_limits", "is_coroutine", "record", "seat", "soft_time_limit")
+    __slots__ = ("_engine", "_limits", "generation", "is_coroutine", "record", "seat", "soft_time_limit")
 
     def __init__(self, engine: SlotsEngine, record: Run, seat: Seat, limits: TimeLimits) -> None:
         self._engine = engine
         self._limits = limits
+        self.generation = engine.generation
         self.record = record
         self.seat = seat
         self.soft_time_limit = limits[0]
@@ -82,6 +83,7 @@ class SlotsEngine:
         self._times: deque[float] = deque()
         self._freed: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._receiving = False
+        self.generation = 0
         self._stop: StopMode | None = None
 
     def run(self) -> None:
@@ -108,8 +110,13 @@ class SlotsEngine:
         done = drain(self._done)
         limit = max(len(self._free), self._size.limit - len(self._running))
         wait = 0.0 if self._backlog else IDLE_WAIT
-        self._backlog.extend(self._link.turn(done, limit, wait))
+        received = self._link.turn(done, limit, wait)
         self._receiving = False
+        if self._link.generation != self.generation:
+            # What an older consumer held was given to others.
+            self._backlog.clear()
+            self.generation = self._link.generation
+        self._backlog.extend(received)
 
     def _wait_for_a_seat(self) -> None:
         try:
@@ -173,7 +180,8 @@ class SlotsEngine:
         if self._running.pop(job.seat, None) is not job:
             return  # It was given back by a cold stop.
         if run.plan.acks_late:  # type: ignore[union-attr]
-            self._done.append(settlement)
+            if job.generation == self._link.generation:
+                self._done.append(settlement)
         else:
             self._link.effects(settlement)
         self._times.append(time.monotonic() - run.started)
