@@ -79,7 +79,7 @@ class SlotsEngine:
         self._free: deque[Seat] = deque(seats)
         self._backlog: deque[Delivery] = deque()
         self._running: dict[Seat, SlotJob] = {}
-        self._done: deque[Settlement] = deque()
+        self._done: deque[tuple[int, Settlement]] = deque()
         self._times: deque[float] = deque()
         self._freed: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._receiving = False
@@ -107,7 +107,7 @@ class SlotsEngine:
     def _receive(self) -> None:
         self._observe()
         self._receiving = True
-        done = drain(self._done)
+        done = self._settlements()
         limit = max(len(self._free), self._size.limit - len(self._running))
         wait = 0.0 if self._backlog else IDLE_WAIT
         received = self._link.turn(done, limit, wait)
@@ -146,7 +146,7 @@ class SlotsEngine:
             if run.outcome is None and not run.plan.acks_late:  # type: ignore[union-attr]
                 run = self._acknowledge(run)
             if run.outcome is not None:
-                self._done.append(self.executor.conclude(run))
+                self._done.append((self.generation, self.executor.conclude(run)))
                 continue
             if run.plan.track_started:  # type: ignore[union-attr]
                 started.append(run)
@@ -180,8 +180,7 @@ class SlotsEngine:
         if self._running.pop(job.seat, None) is not job:
             return  # It was given back by a cold stop.
         if run.plan.acks_late:  # type: ignore[union-attr]
-            if job.generation == self._link.generation:
-                self._done.append(settlement)
+            self._done.append((job.generation, settlement))
         else:
             self._link.effects(settlement)
         self._times.append(time.monotonic() - run.started)
@@ -192,6 +191,11 @@ class SlotsEngine:
 
     # -- parts ---------------------------------------------------------------------------------------------
 
+    def _settlements(self) -> list[Settlement]:
+        """What is done, without what an older consumer received."""
+        now = self._link.generation
+        return [settlement for generation, settlement in drain(self._done) if generation == now]
+
     def _observe(self) -> None:
         times = drain(self._times)
         if times:
@@ -199,13 +203,13 @@ class SlotsEngine:
 
     def _give_back(self) -> None:
         rest = [Settlement(delivery, Action.REQUEUE) for delivery in drain(self._backlog)]
-        batch = drain(self._done) + rest
+        batch = self._settlements() + rest
         try:
             if batch:
                 self._link.settle(batch)
         except BrokerError as exc:
             logger.warning("could not give back %d deliveries yet: %s", len(rest), exc)
-            self._done.extend(batch)
+            self._done.extend((self.generation, settlement) for settlement in batch)
 
     def _keep(self) -> None:
         if self._link.beats_itself and time.monotonic() - self._kept > self._keep_every:
@@ -233,7 +237,7 @@ class SlotsEngine:
         self._link.close()
 
     def _settle_last(self, rest: list[Settlement]) -> None:
-        batch = drain(self._done) + rest
+        batch = self._settlements() + rest
         if batch:
             self._link.turn(batch, 0, 0.0)
 
