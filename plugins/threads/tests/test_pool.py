@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,9 +87,20 @@ def test_a_soft_limit_that_nobody_catches_ends_the_body_and_not_its_thread() -> 
         assert workshop.engine.outcomes[1] == "next"
 
 
+@pytest.fixture
+def busy_switching() -> Iterator[None]:
+    """Threads take turns so often that the watchdog arrives everywhere in a body, and around it."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.00001)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("busy_switching")
 def test_a_soft_limit_that_comes_as_the_body_ends_hits_nothing_else() -> None:
     late: list[BaseException] = []
-    workshop = Workshop(*[lambda: spin(0.0005)] * 1500, concurrency=2, soft_time_limit=0.0005)
+    bodies = [partial(spin, 0.0002 * (1 + number % 10)) for number in range(1500)]
+    workshop = Workshop(*bodies, concurrency=2, soft_time_limit=0.001)
 
     with at_work(workshop) as running:
         engine, report = workshop.engine, workshop.engine.report
@@ -134,7 +146,7 @@ def test_a_warm_stop_waits_for_what_runs_and_leaves_no_thread() -> None:
     until(lambda: any(seat.receipt == 0 for seat in running.pool.seats()))
     running.stop(StopMode.WARM)
     assert workshop.engine.outcomes == {0: False}
-    until(lambda: threading.active_count() == before)
+    until(lambda: threading.active_count() <= before)  # one of an earlier test may end meanwhile
 
 
 def test_a_cold_stop_returns_at_once_and_gives_back_what_runs() -> None:
