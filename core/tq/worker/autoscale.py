@@ -17,7 +17,7 @@ class Autoscaler:
     """`tick` looks once; called about each second."""
 
     def __init__(self, largest: int, smallest: int) -> None:
-        self._largest, self._smallest = max(largest, smallest), min(largest, smallest)
+        self._largest, self._smallest = max(largest, smallest, 1), max(1, min(largest, smallest))
         self._size = self._smallest
         self._needed_at = time.monotonic()
 

@@ -99,9 +99,9 @@ class InlineEngine:
 
     def stop(self, mode: StopMode) -> None:
         """Stop after the body that runs (WARM), or interrupt it (COLD, if called on its thread)."""
-        self._stop = max(mode, self._stop or mode)
+        self._stop = StopMode(max(mode, self._stop or mode))
         self._link.stop(mode)
-        if mode is StopMode.COLD and self._in_body and threading.get_ident() == self._thread:
+        if mode == StopMode.COLD and self._in_body and threading.get_ident() == self._thread:
             raise ColdStop
 
     # -- the loop ------------------------------------------------------------------------------------------

@@ -223,6 +223,9 @@ class Executor:
                     seat.end()
                 outcome = self._success(run, value)
             except BaseException as exc:  # noqa: BLE001 - a body may raise anything
+                if _cancelled_from_outside(exc):
+                    run.outcome = GIVEN_BACK
+                    return
                 outcome = self._exception(run, exc)
             run.outcome = self._tell(run, outcome)
         finally:
@@ -453,6 +456,14 @@ async def _within(seconds: float | None, body: Awaitable[Any]) -> Any:
         if limit.expired():
             raise SoftTimeLimitExceeded(seconds) from None
         raise
+
+
+def _cancelled_from_outside(exc: BaseException) -> bool:
+    """Whether a cold stop ended this body; one that raises CancelledError by itself has failed."""
+    if isinstance(exc, ColdStop):
+        return True
+    task = asyncio.current_task()
+    return isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 async def _as_coroutine(value: Any) -> Any:

@@ -43,20 +43,25 @@ class Keeper:
         self._ended = True
         self._wake.set()
         self._thread.join(timeout=5)
+        # A child may have been lost after the last tick.
+        self._guarded(self._setup.losses.settle)
 
     def _run(self) -> None:
         while not self._ended:
             self._wake.wait(self._every)
             self._wake.clear()
-            try:
-                with self._setup.quiet:
-                    self._tick()
-            except (BrokerError, BackendError) as exc:
-                logger.warning("heartbeat: %s", exc)
-            except Exception:
-                logger.exception("the heartbeat thread goes on after an unexpected error")
+            self._guarded(self._tick)
             if self._on_tick is not None:
                 self._on_tick()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            with self._setup.quiet:
+                work()
+        except (BrokerError, BackendError) as exc:
+            logger.warning("heartbeat: %s", exc)
+        except Exception:
+            logger.exception("the heartbeat thread goes on after an unexpected error")
 
     def _tick(self) -> None:
         stores = self._setup.stores

@@ -60,7 +60,7 @@ class Link:
 
     def stop(self, mode: StopMode) -> None:
         """Wake a waiting `turn`; with COLD stop waiting for servers."""
-        self._stop = max(mode, self._stop or mode)
+        self._stop = StopMode(max(mode, self._stop or mode))
         consumer = self._consumer
         if consumer is not None:
             consumer.interrupt()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
 
 from tq.contracts.pool import Engine, Seat, Spawn
 from tq.errors import TaskRevoked, TimeLimitExceeded
@@ -34,7 +34,7 @@ class WorkerSetup:
     largest_batch: int = LARGEST
     child_started: Callable[..., None] | None = None
     child_stopping: Callable[..., None] | None = None
-    quiet: Lock = field(default_factory=Lock)
+    quiet: threading.Lock = field(default_factory=lambda: threading.Lock())
     """Held by the worker's own threads while they talk to a server."""
 
     def inline_engine(self, seat: Seat, *, max_tasks: int | None = None) -> Engine:
@@ -67,7 +67,7 @@ class WorkerSetup:
     def in_child(self, index: int) -> None:
         """Make this forked process independent of its parent."""
         multiprocessing.current_process().name = f"child-{index}"
-        self.quiet = Lock()
+        self.quiet = threading.Lock()
         self.stores.broker.after_fork()
         if self.stores.backend is not None:
             self.stores.backend.after_fork()

@@ -99,7 +99,7 @@ class SlotsEngine:
 
     def stop(self, mode: StopMode) -> None:
         """Receive no more; WARM waits for running bodies, COLD gives them back."""
-        self._stop = max(mode, self._stop or mode)
+        self._stop = StopMode(max(mode, self._stop or mode))
         self._link.stop(mode)
 
     # -- the loop ------------------------------------------------------------------------------------------

@@ -84,9 +84,9 @@ class Worker:
         """End; from any thread or signal handler. A stop never becomes softer again."""
         if os.getpid() != self._pid:
             return
-        if self._stop is None and mode is StopMode.WARM and self._timeout is not None:
+        if self._stop is None and mode == StopMode.WARM and self._timeout is not None:
             self._deadline = time.monotonic() + self._timeout
-        self._stop = max(mode, self._stop or mode)
+        self._stop = StopMode(max(mode, self._stop or mode))
         self.pool.stop(self._stop)
 
     def _install(self) -> dict[int, Any]:
