@@ -88,6 +88,10 @@ def _install(session: nox.Session, *groups: str) -> None:
     wanted = [item for group in groups for item in nox.project.dependency_groups(PROJECT, group)]
     for part in PARTS:
         project = nox.project.load_toml(part / "pyproject.toml")
+        # The extras of a part are drivers for servers that its tests talk to.
+        wanted += [
+            item for extra in project["project"].get("optional-dependencies", {}).values() for item in extra
+        ]
         if "test" in project.get("dependency-groups", {}):
             wanted += nox.project.dependency_groups(project, "test")
     # Without the workspace of uv, so that uv and pip read the same command line in the same way.
