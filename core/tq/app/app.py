@@ -283,9 +283,11 @@ class TQ:
             parent.children.append(result.as_tuple())
         return result
 
-    def _ignores(self, task: Task[..., Any] | None) -> bool:
-        own = task.ignore_result if task is not None else None
-        return self.conf.task_ignore_result if own is None else own
+    def _ignores(self, task: Task[..., Any] | None) -> bool | None:
+        """None, for a task that is not known here, leaves it to the worker's own knowledge of the task."""
+        if task is None:
+            return self.conf.task_ignore_result or None
+        return self.conf.task_ignore_result if task.ignore_result is None else task.ignore_result
 
     def _envelope(
         self, call: TaskCall, task: Task[..., Any] | None, delay: float, options: CallOptions

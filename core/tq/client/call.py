@@ -72,7 +72,7 @@ def make_call(
     *,
     now: float,
     reply_to: str | None,
-    ignore_result: bool = False,
+    ignore_result: bool | None = False,
     parent: Request | None = None,
     zone: dt.tzinfo = dt.UTC,
 ) -> tuple[TaskCall, float]:

@@ -42,7 +42,7 @@ def write_task(
     }
     if call.expires is not None:
         left = parse_iso(call.expires) - (time.time() if now is None else now)
-        properties["expiration"] = str(max(0, int(left * 1000)))
+        properties["expiration"] = str(max(0, round(left * 1000)))
     embed = {
         "callbacks": call.callbacks,
         "errbacks": call.errbacks,

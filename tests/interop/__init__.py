@@ -1,0 +1,1 @@
+"""Interoperation: a real Celery as the other party, over a real Redis."""

@@ -1,0 +1,111 @@
+"""The tasks of both sides: the same plain functions become tasks of tq and of Celery, under the same names.
+
+Imports neither, because each side runs in a Python that lacks the other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from tests.processes import ledger
+
+
+class Broken(Exception):
+    """An error that both sides know."""
+
+
+class Unknown(Exception):
+    """An error whose constructor wants other arguments than it keeps."""
+
+    def __init__(self, *, code: int) -> None:
+        super().__init__(f"code {code}")
+
+
+ERRORS: dict[str, type[Exception]] = {
+    "ValueError": ValueError,
+    "KeyError": KeyError,
+    "ZeroDivisionError": ZeroDivisionError,
+    "OSError": OSError,
+    "Broken": Broken,
+}
+
+
+def add(x: Any, y: Any) -> Any:
+    return x + y
+
+
+def echo(value: Any) -> Any:
+    return value
+
+
+def fail(kind: str, *args: Any) -> None:
+    raise ERRORS[kind](*args)
+
+
+def fail_strangely() -> None:
+    raise Unknown(code=5)
+
+
+def started_at() -> float:
+    return time.time()
+
+
+def note(*words: Any) -> str:
+    line = " ".join(str(word) for word in words)
+    ledger.write(line)
+    return line
+
+
+def note_error(task_id: str) -> None:
+    ledger.write("error", task_id)
+
+
+def hold(path: str) -> str:
+    """Run until the file is gone."""
+    ledger.write("held")
+    while os.path.exists(path):
+        time.sleep(0.02)
+    return "released"
+
+
+def flaky(self: Any, retries: int, countdown: float) -> int:
+    """Succeed after so many retries, and return how many there were."""
+    if self.request.retries < retries:
+        raise self.retry(exc=Broken("not yet"), countdown=countdown, max_retries=retries)
+    return int(self.request.retries)
+
+
+def progress(self: Any, path: str) -> str:
+    """Tell how far it is, and wait until the file is gone."""
+    self.update_state(state="PROGRESS", meta={"done": 3, "of": 7})
+    return hold(path)
+
+
+def seen(self: Any) -> dict[str, Any]:
+    """What a task sees of its own message."""
+    request = self.request
+    return {
+        "id": request.id,
+        "root_id": request.root_id,
+        "parent_id": request.parent_id,
+        "retries": request.retries,
+        "correlation_id": request.correlation_id,
+        "headers": {"tenant": (request.headers or {}).get("tenant")},
+        "delivery_info": request.delivery_info["routing_key"],
+        "timelimit": list(request.timelimit),
+        "group": request.group,
+    }
+
+
+PLAIN = (add, echo, fail, fail_strangely, started_at, note, note_error, hold)
+BOUND = (flaky, progress, seen)
+
+
+def register(app: Any) -> None:
+    """Make the functions tasks of an app of either kind."""
+    for function in PLAIN:
+        app.task(name=f"shop.{function.__name__}")(function)
+    for function in BOUND:
+        app.task(name=f"shop.{function.__name__}", bind=True)(function)

@@ -1,0 +1,118 @@
+"""The app that Celery workers run, and the end of a pipe through which tests use a Celery client.
+
+Run by Celery's own Python, which has no tq.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from typing import Any
+
+from celery import Celery, chain, group  # type: ignore[import-not-found,unused-ignore]
+from celery.result import AsyncResult  # type: ignore[import-not-found,unused-ignore]
+
+from tests.interop import bodies
+
+URL = os.environ["TQ_TEST_REDIS"]
+
+
+def make_app(**settings: Any) -> Any:
+    """A Celery app with the tasks of both sides."""
+    made = Celery("shop", broker=URL, backend=URL, set_as_current=False)
+    made.conf.update(broker_connection_retry_on_startup=True, worker_hijack_root_logger=False, **settings)
+    bodies.register(made)
+    return made
+
+
+app = make_app()
+old = make_app(task_protocol=1)
+
+
+class Client:
+    """What tests ask for; each method is one request. A task is (name, args, kwargs)."""
+
+    def send(self, name: str, args: Any = (), kwargs: Any = None, **options: Any) -> str:
+        """Send one task, return its id."""
+        return str(self._send(app, name, args, kwargs, options).id)
+
+    def send_old(self, name: str, args: Any = (), kwargs: Any = None, **options: Any) -> str:
+        """Send one task by protocol 1."""
+        return str(self._send(old, name, args, kwargs, options).id)
+
+    def _send(self, by: Any, name: str, args: Any, kwargs: Any, options: dict[str, Any]) -> Any:
+        for link in ("link", "link_error"):
+            if link in options:
+                options[link] = self._signature(by, options[link])
+        return by.send_task(name, args, kwargs, **options)
+
+    def delay(self, name: str, *args: Any) -> str:
+        """Send one task as its own object does."""
+        return str(app.tasks[name].delay(*args).id)
+
+    def chain(self, *tasks: Any) -> list[str]:
+        """Send a chain, return the ids of its tasks, first first."""
+        result = chain(*(self._signature(app, task) for task in tasks), app=app).apply_async()
+        ids = []
+        while result is not None:
+            ids.append(str(result.id))
+            result = result.parent
+        return ids[::-1]
+
+    def group(self, *tasks: Any) -> Any:
+        """Send a group, return its id and the list of its results."""
+        result = group([self._signature(app, task) for task in tasks], app=app).apply_async()
+        return result.id, result.get(timeout=60)
+
+    def _signature(self, by: Any, task: Any) -> Any:
+        name, args, *more = task
+        return by.signature(name, args=args, kwargs=more[0] if more else {})
+
+    def outcome(self, task_id: str, timeout: float = 60.0) -> dict[str, Any]:
+        """Wait for the end of a task; state, value, and of an exception class, module, args and text."""
+        result = AsyncResult(task_id, app=app)
+        value = result.get(timeout=timeout, propagate=False)
+        told: dict[str, Any] = {"state": result.state, "traceback": result.traceback, "value": value}
+        if isinstance(value, BaseException):
+            kind = type(value)
+            told |= {"value": None, "class": kind.__name__, "module": kind.__module__}
+            told |= {"args": value.args if _plain(value.args) else repr(value.args), "text": str(value)}
+        return told
+
+    def look(self, task_id: str) -> tuple[str, Any]:
+        """State and info now."""
+        result = AsyncResult(task_id, app=app)
+        info = result.info
+        return result.state, repr(info) if isinstance(info, BaseException) else info
+
+    def forget(self, task_id: str) -> None:
+        """Remove a result."""
+        AsyncResult(task_id, app=app).forget()
+
+
+def _plain(args: tuple[Any, ...]) -> bool:
+    return all(isinstance(arg, (str, int, float, type(None))) for arg in args)
+
+
+def serve() -> None:
+    """Answer requests until the pipe ends; each is a pickled (method, args, kwargs)."""
+    # Answers must not be mixed with what libraries print.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    client = Client()
+    while True:
+        try:
+            method, args, kwargs = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            answer: tuple[bool, Any] = (True, getattr(client, method)(*args, **kwargs))
+        except Exception as exc:  # noqa: BLE001 - the test shows it
+            answer = (False, f"{type(exc).__name__}: {exc}")
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,72 @@
+"""Both parties. The server is emptied once per module: a running worker must find what it left there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop import bodies
+from tests.interop.celery_client import CeleryClient, celery_worker_command
+from tests.processes import Ledger, Program, Workers
+from tests.processes.ledger import VARIABLE
+from tests.services.redis import RedisServer
+from tq import TQ
+
+StartCelery = Callable[..., Program]
+
+
+@pytest.fixture(scope="module")
+def url(shared_redis: RedisServer) -> str:
+    """Where both parties meet."""
+    shared_redis.flush()
+    return shared_redis.url
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
+    """Where tasks of both sides write what ran."""
+    return Ledger(tmp_path_factory.mktemp("ledger") / "ledger.txt")
+
+
+@pytest.fixture(scope="session")
+def celery(celery_python: Path, shared_redis: RedisServer) -> Iterator[CeleryClient]:
+    """A Celery client."""
+    client = CeleryClient(celery_python, shared_redis.url)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def tq(url: str) -> Iterator[TQ]:
+    """A tq client with the tasks of both sides."""
+    app = TQ("client", broker=url, backend=url, set_as_current=False)
+    bodies.register(app)
+    yield app
+    app.close()
+
+
+@pytest.fixture(scope="module")
+def workers(url: str, ledger: Ledger) -> Iterator[Workers]:
+    """Starts tq workers."""
+    started = Workers("tests.interop.tq_side", url, url, ledger)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def start_celery(celery_python: Path, url: str, ledger: Ledger) -> Iterator[StartCelery]:
+    """Starts Celery workers: `start_celery("solo")`."""
+    started: list[Program] = []
+
+    def start(pool: str = "solo", *more: str) -> Program:
+        environment = {"TQ_TEST_REDIS": url, VARIABLE: str(ledger.path)}
+        program = Program(celery_worker_command(celery_python, pool, *more), environment)
+        started.append(program)
+        program.wait_for(" ready.")
+        return program
+
+    yield start
+    for program in started:
+        program.close()

@@ -1,0 +1,10 @@
+"""Real processes for whole-system tests: workers started as a user starts them, and what they leave behind."""
+
+from __future__ import annotations
+
+from tests.processes.eventually import eventually
+from tests.processes.ledger import Ledger
+from tests.processes.program import Program
+from tests.processes.worker import Workers
+
+__all__ = ["Ledger", "Program", "Workers", "eventually"]

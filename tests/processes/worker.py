@@ -1,0 +1,61 @@
+"""tq workers, started by the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tests.processes.ledger import VARIABLE, Ledger
+from tests.processes.program import Program
+
+READY = "worker is ready"
+"""What the test apps write when their worker is ready."""
+
+
+def announce(**_: Any) -> None:
+    """A receiver of `worker_ready` for the test apps: past the redirection of what is printed."""
+    assert sys.__stderr__ is not None
+    sys.__stderr__.write(f"{READY}\n")
+    sys.__stderr__.flush()
+
+
+class Workers:
+    """Starts workers of one app on one broker, and ends all of them at the end."""
+
+    def __init__(self, app: str, broker: str, backend: str, ledger: Ledger) -> None:
+        self._app = app
+        self.broker = broker
+        self.backend = backend
+        self.ledger = ledger
+        self._started: list[Program] = []
+
+    def start(
+        self,
+        *arguments: str,
+        pool: str = "solo",
+        broker: str | None = None,
+        ready: bool = True,
+        **settings: object,
+    ) -> Program:
+        """Start one and wait until it is ready; `settings` are given as TQ_ variables."""
+        given = {f"TQ_{name.upper()}": str(value) for name, value in settings.items()}
+        program = Program(
+            [
+                *(sys.executable, "-m", "tq", "-A", self._app, "-b", broker or self.broker),
+                *("--result-backend", self.backend, "worker", "-l", "INFO", "-P", pool, *arguments),
+            ],
+            self._environment(given),
+        )
+        self._started.append(program)
+        if ready:
+            program.wait_for(READY)
+        return program
+
+    def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        return {VARIABLE: str(self.ledger.path), **given}
+
+    def close(self) -> None:
+        """End what still runs."""
+        for program in self._started:
+            program.close()
