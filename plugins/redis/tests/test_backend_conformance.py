@@ -19,9 +19,10 @@ class TestRedisBackend(ResultBackendConformance):
     @pytest.fixture
     def server(self, request: pytest.FixtureRequest) -> RedisServer:
         """The session's server; one of its own for a test that restarts it."""
-        if "restart_service" in request.fixturenames:
-            return request.getfixturevalue("redis_server")(appendonly=True)
-        return request.getfixturevalue("shared_redis")
+        own = "restart_service" in request.fixturenames
+        found = request.getfixturevalue("redis_server" if own else "shared_redis")
+        server: RedisServer = found(appendonly=True) if own else found
+        return server
 
     @pytest.fixture
     def backend_url(self, server: RedisServer) -> str:

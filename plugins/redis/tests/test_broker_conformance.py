@@ -20,9 +20,10 @@ class TestRedisBroker(BrokerConformance):
     @pytest.fixture
     def server(self, request: pytest.FixtureRequest) -> RedisServer:
         """The session's server; one of its own for a test that restarts it."""
-        if "restart_service" in request.fixturenames:
-            return request.getfixturevalue("redis_server")(appendonly=True)
-        return request.getfixturevalue("shared_redis")
+        own = "restart_service" in request.fixturenames
+        found = request.getfixturevalue("redis_server" if own else "shared_redis")
+        server: RedisServer = found(appendonly=True) if own else found
+        return server
 
     @pytest.fixture
     def broker_url(self, server: RedisServer) -> str:
@@ -34,7 +35,11 @@ class TestRedisBroker(BrokerConformance):
 
     @pytest.fixture
     def put_raw(self, server: RedisServer) -> Callable[[str, bytes], None]:
-        return lambda queue, raw: redis.Redis.from_url(server.url).lpush(queue, raw) and None
+        def put(queue: str, raw: bytes) -> None:
+            with redis.Redis.from_url(server.url) as client:
+                client.lpush(queue, raw)
+
+        return put
 
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:

@@ -6,7 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-import redis
 
 from tq.errors import BrokerError, LeaseLost
 from tq.records import Action, Message, Settlement
@@ -15,7 +14,7 @@ from tq_redis.consumer import BATCH_BYTES, RedisConsumer
 from tq_redis.scripts import TURN
 
 
-def held(raw: redis.Redis, queue: str, consumer_id: str) -> int:
+def held(raw: Any, queue: str, consumer_id: str) -> int:
     """How many messages the store says that a consumer holds."""
     return int(raw.hlen(f"tq:{{{queue}}}:inflight:{consumer_id}"))
 
@@ -27,12 +26,12 @@ def request_of(consumer: Any, number: int, limit: int, batch: Any = ()) -> tuple
     return keys, args
 
 
-def run_turn(raw: redis.Redis, keys: list[str], args: list[Any]) -> Any:
+def run_turn(raw: Any, keys: list[str], args: list[Any]) -> Any:
     """Send a turn as another connection: one that its sender no longer listens to."""
     return raw.execute_command("EVAL", TURN._text, len(keys), *keys, *args)
 
 
-def test_a_fetch_of_thousands_moves_each_message_once(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_a_fetch_of_thousands_moves_each_message_once(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     sent = names(9000, "t")
     kit.send(broker, "many", *sent)
@@ -46,7 +45,7 @@ def test_a_fetch_of_thousands_moves_each_message_once(kit: BrokerKit, raw: redis
     assert taken == sent
 
 
-def test_a_script_that_fails_on_recording_has_removed_nothing(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_a_script_that_fails_on_recording_has_removed_nothing(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     sent = names(20)
     kit.send(broker, "q", *sent)
@@ -59,7 +58,7 @@ def test_a_script_that_fails_on_recording_has_removed_nothing(kit: BrokerKit, ra
     assert ids(kit.take(consumer, 20)) == sent
 
 
-def test_a_follow_up_that_cannot_be_pushed_leaves_its_message_lent(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_a_follow_up_that_cannot_be_pushed_leaves_its_message_lent(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     kit.send(broker, "q", "good", "bad")
     raw.set("blocked", "no list")
@@ -75,7 +74,7 @@ def test_a_follow_up_that_cannot_be_pushed_leaves_its_message_lent(kit: BrokerKi
     assert raw.llen("blocked") == 1
 
 
-def test_a_request_of_a_dead_consumer_lends_nothing(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_a_request_of_a_dead_consumer_lends_nothing(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     sent = names(5)
     kit.send(broker, "q", *sent)
@@ -90,7 +89,7 @@ def test_a_request_of_a_dead_consumer_lends_nothing(kit: BrokerKit, raw: redis.R
     assert ids(kit.take(kit.consumer(broker, "q"), 5)) == sent
 
 
-def test_the_id_of_a_dead_consumer_is_never_taken_again(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_the_id_of_a_dead_consumer_is_never_taken_again(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     consumer = kit.consumer(broker, "q")
     consumer.close()
@@ -101,7 +100,7 @@ def test_the_id_of_a_dead_consumer_is_never_taken_again(kit: BrokerKit, raw: red
     assert raw.ttl(f"tq:consumer:{consumer.id}") > 0
 
 
-def test_a_turn_that_comes_twice_has_one_effect(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_a_turn_that_comes_twice_has_one_effect(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     kit.send(broker, "q", *names(10))
     consumer = kit.consumer(broker, "q")
@@ -133,7 +132,7 @@ def test_a_message_larger_than_a_batch_comes_alone(kit: BrokerKit) -> None:
     assert [ids(kit.take(consumer, 1)) for _ in range(2)] == [["0"], ["1"]]
 
 
-def test_no_script_rewrites_a_message(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_no_script_rewrites_a_message(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     original = (
         b'{"body": "W10=", "headers": {"id": "a", "task": "t", "empty": [], "none": {}, "one": 1.0, '
@@ -190,7 +189,7 @@ def test_a_large_holding_goes_back_in_slices_and_in_order(kit: BrokerKit) -> Non
     assert [d.attempt for d in back[:2]] == [2, 1]
 
 
-def test_many_reapers_at_once_move_each_message_once(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_many_reapers_at_once_move_each_message_once(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     sent = names(600, "t")
     kit.send(broker, "q", *sent)
@@ -217,7 +216,7 @@ def test_many_reapers_at_once_move_each_message_once(kit: BrokerKit, raw: redis.
     assert raw.llen("q") == 0
 
 
-def test_what_was_decided_first_holds_when_another_goes_on(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_what_was_decided_first_holds_when_another_goes_on(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     kit.send(broker, "q", *names(300))
     consumer = kit.consumer(broker, "q")
@@ -235,7 +234,7 @@ def test_what_was_decided_first_holds_when_another_goes_on(kit: BrokerKit, raw: 
     assert [letter.reason for letter in broker.dead_letters("q")] == ["killed"]
 
 
-def test_purge_frees_large_lists_in_the_background(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_purge_frees_large_lists_in_the_background(kit: BrokerKit, raw: Any) -> None:
     broker = kit.broker()
     kit.send(broker, "q", *names(300))
     raw.config_resetstat()
@@ -245,7 +244,7 @@ def test_purge_frees_large_lists_in_the_background(kit: BrokerKit, raw: redis.Re
     assert "cmdstat_del" not in calls
 
 
-def test_a_delivery_of_garbage_is_no_wrapped_message(kit: BrokerKit, raw: redis.Redis) -> None:
+def test_a_delivery_of_garbage_is_no_wrapped_message(kit: BrokerKit, raw: Any) -> None:
     raw.lpush("q", b"\x00tq7\x00{}")
     consumer = kit.consumer(kit.broker(), "q")
     (delivery,) = kit.take(consumer, 1)

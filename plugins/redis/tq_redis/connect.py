@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from tq_redis.address import Address
@@ -72,7 +74,8 @@ class Connector:
 
     def _master(self, timeout: float) -> tuple[str, int]:
         # Asked for each connection: after a failover the next one goes to the new master.
-        times = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+        # redis-py would try a sentinel that is down again and again, for seconds, before the next one.
+        times = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "retry": Retry(NoBackoff(), 0)}
         sentinel: Any = _SENTINEL(
             self._address.hosts, sentinel_kwargs={**times, **self._options.sentinel_kwargs}, **times
         )

@@ -232,6 +232,8 @@ class Subscription:
             self._stale.update(waiter.found or waiter.channels)
             if self._reader is waiter:
                 self._reader = None
+            if self._reader is None:
+                # Who is told may be about to leave too, having its result; then it tells the next one here.
                 for other in self._waiters[:1]:
                     other.turn.set()
 
