@@ -13,7 +13,7 @@ import os
 import sys
 from types import ModuleType
 
-from tq import TQ
+from tq import TQ, Task
 from tq.errors import ImproperlyConfigured
 
 _NAMES = ("app", "tq", "celery")
@@ -64,24 +64,26 @@ def _attribute(module: ModuleType, name: str, spec: str) -> TQ:
         return found
     if isinstance(found, ModuleType):
         return _search(found, spec)
-    raise ImproperlyConfigured(
-        f"-A {spec}: {module.__name__}.{name} is a {type(found).__name__}, not a TQ app"
-    )
+    kind = "task" if isinstance(found, Task) else type(found).__name__
+    raise ImproperlyConfigured(f"-A {spec}: {module.__name__}.{name} is a {kind}, not a TQ app")
 
 
 def _search(module: ModuleType, spec: str) -> TQ:
-    for name in _NAMES:
-        found = getattr(module, name, None)
-        if isinstance(found, TQ):
-            return found
-    for found in vars(module).values():
-        if isinstance(found, TQ):
-            return found
+    found = _first(module)
+    if found is not None:
+        return found
     if hasattr(module, "__path__"):
         for name in _SUBMODULES:
             full = f"{module.__name__}.{name}"
             if importlib.util.find_spec(full) is not None:
-                return _search(importlib.import_module(full), spec)
+                found = _first(importlib.import_module(full))
+                if found is not None:
+                    return found
     raise ImproperlyConfigured(
         f"-A {spec}: found no TQ app in {module.__name__}; name it outright, as in -A {module.__name__}:my_app"
     )
+
+
+def _first(module: ModuleType) -> TQ | None:
+    named = (getattr(module, name, None) for name in _NAMES)
+    return next((found for found in (*named, *vars(module).values()) if isinstance(found, TQ)), None)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO
 
 from tq.config import Settings
+from tq.errors import ImproperlyConfigured
 from tq.request import current_request
 
 _COLORS = {"DEBUG": "\033[34m", "WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[35m"}
@@ -82,7 +83,7 @@ def set_up_logging(conf: Settings, level: str, logfile: str | None, color: bool 
     root = logging.getLogger()
     if conf.worker_hijack_root_logger or not root.handlers:
         stream: TextIO = sys.__stderr__ or sys.stderr
-        handler = logging.FileHandler(logfile) if logfile else logging.StreamHandler(stream)
+        handler = _file_handler(logfile) if logfile else logging.StreamHandler(stream)
         wanted = conf.worker_log_color if color is None else color
         colored = wanted if wanted is not None else not logfile and stream.isatty()
         handler.setFormatter(
@@ -94,3 +95,10 @@ def set_up_logging(conf: Settings, level: str, logfile: str | None, color: bool 
         )
         root.handlers[:] = [handler]
     root.setLevel(level.upper())
+
+
+def _file_handler(path: str) -> logging.FileHandler:
+    try:
+        return logging.FileHandler(path)
+    except OSError as exc:
+        raise ImproperlyConfigured(f"cannot write the log file {path}: {exc.strerror}") from exc

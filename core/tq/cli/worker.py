@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from tq._version import __version__
 from tq.app.app import TQ
-from tq.app.work import WorkerOptions, make_worker
+from tq.app.work import WorkerOptions, expand_hostname, make_worker
+from tq.cli.banner import banner
+from tq.cli.child import end_with
 from tq.cli.context import Globals, pass_globals
-from tq.cli.daemon import detach as go_to_background
-from tq.cli.daemon import write_pidfile
+from tq.cli.daemon import detach, expand_path, write_pidfile
 from tq.cli.logs import redirected_output, set_up_logging
+from tq.cli.purge import refuse_without_purge
 from tq.cli.types import Bounds, Names
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured
-from tq.options import mask_url
 from tq.plugins import registry
 from tq.worker.worker import Worker
 
@@ -57,7 +59,7 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option(
     "--max-memory-per-child", type=click.IntRange(1), metavar="KIB", help="Replace a child above this."
 )
-@click.option("--autoscale", type=Bounds(), help="Grow and shrink the pool between these.")
+@click.option("--autoscale", type=Bounds(), help="Grow and shrink the pool between these, in place of -c.")
 @click.option("--purge", "--discard", is_flag=True, help="Remove all waiting messages first.")
 @click.option(
     "-O", "--optimization", type=click.Choice(["default", "fair"]), help="Accepted: workers are always fair."
@@ -68,32 +70,47 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option("--without-gossip", is_flag=True, help="Accepted for Celery's sake.")
 @click.option("--without-mingle", is_flag=True, help="Accepted for Celery's sake.")
 @click.option("--without-heartbeat", is_flag=True, help="Accepted for Celery's sake.")
-@click.option("-D", "--detach", is_flag=True, help="Run in the background.")
-@click.option("--pidfile", metavar="PATH", help="File for the process id.")
-@click.option("-f", "--logfile", metavar="PATH", help="File for the log; default: stderr.")
+@click.option("-D", "--detach", is_flag=True, help="Run in the background, once it has started.")
+@click.option("--pidfile", metavar="PATH", help="File for the process id; %n, %d, %h as below.")
+@click.option(
+    "-f", "--logfile", metavar="PATH", help="File for the log; %n node name, %d its domain, %h both."
+)
+@click.option("--parent-pid", type=int, hidden=True)
 @pass_globals
 def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options: Any) -> None:
-    """Run tasks until TERM or INT (finish what runs), a second one or QUIT (hand everything back at once)."""
-    pool = options["pool"]
-    if pool:
-        # A pool may have to patch modules before anything else is imported.
-        registry.load_pool(pool).prepare()
-    app = state.app()
+    """Run tasks until TERM or INT (finish what runs), a second one or QUIT (hand everything back at once).
+    USR1 writes the stacks of all threads to stderr.
+
+    \b
+      tq -A shop worker -l INFO -c 4 -Q orders,mails
+      tq -A shop worker -n mails@%h -Q mails --detach --pidfile mails.pid --logfile %n.log
+    """
     _refuse(options)
-    if options["detach"]:
-        go_to_background()
+    started = _to_background(options, state) if options["detach"] else None
+    if options["pool"]:
+        # A pool may have to patch modules before anything else is imported.
+        registry.load_pool(options["pool"]).prepare()
+    app = state.app()
+    hostname = expand_hostname(options["hostname"])
     if options["pidfile"]:
-        write_pidfile(options["pidfile"])
+        write_pidfile(expand_path(options["pidfile"], hostname))
     if include:
         app.conf.assign({"include": (*app.conf.include, *include)}, origin="command line")
     app.import_modules()
-    set_up_logging(app.conf, loglevel, options["logfile"], state.color)
+    logfile = expand_path(options["logfile"], hostname) if options["logfile"] else None
+    set_up_logging(app.conf, loglevel, logfile, state.color)
     names = WorkerOptions.__struct_fields__
     ready = make_worker(app, WorkerOptions(**{name: options[name] for name in names if name in options}))
-    if options["purge"]:
-        _purge(app, ready)
-    if not state.quiet and not options["detach"]:
-        print(banner(app, ready, pool or app.conf.worker_pool), file=sys.__stdout__, flush=True)
+    _prepare_broker(app, ready, purge=options["purge"])
+    if options["parent_pid"]:
+        end_with(options["parent_pid"], ready.stop)
+    if not state.quiet and not started:
+        pool = options["pool"] or app.conf.worker_pool
+        print(banner(app, ready, pool, options["autoscale"]), file=sys.__stdout__, flush=True)
+    if started:
+        if not state.quiet:
+            click.echo(f"{hostname} runs in the background as process {os.getpid()}")
+        started()
     with redirected_output(app.conf):
         ready.run()
 
@@ -103,50 +120,24 @@ def _refuse(options: dict[str, Any]) -> None:
         raise ImproperlyConfigured("-B: this version of tq has no scheduler yet; keep running Celery's beat")
     if options["task_events"]:
         raise ImproperlyConfigured("-E: this version of tq sends no events yet; start the worker without it")
+    if options["autoscale"] and options["concurrency"]:
+        raise click.UsageError("--autoscale decides the concurrency: leave -c away")
     for name, why in NO_MEANING.items():
         if options[name]:
             click.echo(f"--{name.replace('_', '-')} changes nothing: {why}", err=True)
 
 
-def _purge(app: TQ, ready: Worker) -> None:
-    if Cap.PURGE not in app.broker.capabilities:
-        raise ImproperlyConfigured(f"--purge: the broker at {mask_url(app.broker.url)} cannot be purged")
-    removed = sum(app.broker.purge(queue) for queue in ready.queues)
-    click.echo(f"removed {removed} messages from {', '.join(ready.queues)}", err=True)
+def _to_background(options: dict[str, Any], state: Globals) -> Callable[[], None]:
+    if not options["logfile"] and not state.quiet:
+        click.echo("--detach without --logfile: nobody will see the log", err=True)
+    return detach()
 
 
-def banner(app: TQ, ready: Worker, pool: str) -> str:
-    """What the worker is about to do, for people."""
-    conf = app.conf
-    backend = mask_url(conf.result_backend) if app.backend is not None and conf.result_backend else "disabled"
-    lines = [
-        f" -- {ready.hostname} -- tq {__version__}",
-        "",
-        f" app          {app.main or '__main__'}",
-        f" broker       {mask_url(conf.broker_url)}{_embedded(app)}",
-        f" results      {backend}",
-        f" concurrency  {ready.concurrency} ({pool})",
-        f" lease        {conf.broker_lease:g} s",
-        "",
-        " [queues]",
-        *(f"   {queue}" for queue in ready.queues),
-        "",
-        " [tasks]",
-        *(_tasks(app)),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _tasks(app: TQ) -> list[str]:
-    return [f"   {name}" for name in sorted(app.tasks)] or [
-        "   none is registered: is their module in include=?"
-    ]
-
-
-def _embedded(app: TQ) -> str:
-    return (
-        ""
-        if app.conf.is_set("broker_url")
-        else "  (embedded, in this directory; set broker_url for a server)"
-    )
+def _prepare_broker(app: TQ, ready: Worker, *, purge: bool) -> None:
+    if purge:
+        refuse_without_purge(app)
+        removed = sum(app.broker.purge(queue) for queue in ready.queues)
+        click.echo(f"removed {removed} messages from {', '.join(ready.queues)}", err=True)
+    if not app.conf.broker_connection_retry_on_startup and Cap.STATS in app.broker.capabilities:
+        # It raises where the broker is not there; with the setting on, the worker waits for it instead.
+        app.broker.stats(ready.queues[0])
