@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.processes import ledger
@@ -99,8 +100,8 @@ def seen(self: Any) -> dict[str, Any]:
     }
 
 
-PLAIN = (add, echo, fail, fail_strangely, started_at, note, note_error, hold)
-BOUND = (flaky, progress, seen)
+PLAIN: tuple[Callable[..., Any], ...] = (add, echo, fail, fail_strangely, started_at, note, note_error, hold)
+BOUND: tuple[Callable[..., Any], ...] = (flaky, progress, seen)
 
 
 def register(app: Any) -> None:

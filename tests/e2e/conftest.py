@@ -1,0 +1,51 @@
+"""Stores, workers and the client's app, for one module's tests or for one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import tasks
+from tests.processes import Ledger, Workers
+from tq import TQ
+
+NewWorkers = Callable[[str, str], Workers]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """What really ran."""
+    return Ledger(tmp_path / "ledger.txt")
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Broker and backend: the embedded one, and a server."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/tq.db"
+    found: str = request.getfixturevalue("redis_url")
+    return found
+
+
+@pytest.fixture
+def app(url: str) -> Iterator[TQ]:
+    """The client's side of `tests.e2e.tasks`."""
+    with connected(url, url) as ready:
+        yield ready
+
+
+@pytest.fixture
+def workers(url: str, ledger: Ledger) -> Iterator[Workers]:
+    """Starts workers, and ends them whatever happens."""
+    started = Workers("tests.e2e.tasks", url, url, ledger)
+    yield started
+    started.close()
+
+
+def connected(broker: str, backend: str, **settings: object) -> TQ:
+    """The app of the tasks, as a client of these stores."""
+    tasks.app.close()
+    tasks.app.conf.update(broker_url=broker, result_backend=backend, **settings)
+    return tasks.app
