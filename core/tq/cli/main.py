@@ -16,6 +16,7 @@ from tq.errors import TQError
 
 COMMANDS = {
     "call": "tq.cli.call:call",
+    "dead": "tq.cli.dead:dead",
     "demo": "tq.cli.demo:demo",
     "dev": "tq.cli.dev:dev",
     "plugins": "tq.cli.plugins:plugins",
