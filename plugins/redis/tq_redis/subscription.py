@@ -175,6 +175,9 @@ class Subscription:
     def _stay(self, waiter: _Waiter, until: float) -> None:
         while not waiter.done and (left := until - time.monotonic()) > 0:
             with self._lock:
+                # The last reader may have found this result just before it left: then there is nothing to read.
+                if waiter.done:
+                    return
                 if self._reader is None:
                     self._reader = waiter
                 link = self._link if self._reader is waiter else None
