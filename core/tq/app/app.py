@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import os
-import sys
 import threading
 import time
 import uuid
@@ -15,39 +14,58 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
+import msgspec
+
 from tq import states
 from tq.app import current, models
 from tq.app.arguments import argument_check
+from tq.app.make import make_task
+from tq.app.modules import import_object, import_related, module_of_script
+from tq.app.options import (
+    check_call_options,
+    check_retry_options,
+    check_task,
+    check_task_options,
+    given_options,
+)
 from tq.app.registry import TaskRegistry
 from tq.app.serializers import Serializers
-from tq.app.task import CALL_OPTIONS, OPTIONS, Task
+from tq.app.task import Task
 from tq.canvas.signature import Signature
 from tq.canvas.unroll import Step, after_failure, after_success, steps_of
-from tq.client.call import NO_OPTIONS, ROUTING, CallOptions, make_call
+from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, make_call, signatures
 from tq.client.publisher import Publisher
 from tq.client.result import AsyncResult
+from tq.client.waiter import Waiter
 from tq.config import Settings
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured, InvalidTask
 from tq.plugins import registry
 from tq.policy.route import QueueInfo, Route, Router
-from tq.policy.times import iso, start_of
+from tq.policy.times import LocalZone, end_of, iso, start_of
 from tq.records import Delivery, Envelope, Revocation, TaskMeta
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
-from tq.wire.exceptions import rebuild_exception
+from tq.wire.exceptions import exception_document, rebuild_exception
 from tq.wire.ids import new_id
 from tq.wire.protocol import write_task
 from tq.wire.saferepr import saferepr
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    from tq.app.keywords import TaskKeywords
+    from tq.client.keywords import CallKeywords
     from tq.contracts.broker import Broker
     from tq.contracts.results import ResultBackend
+    from tq.contracts.serializer import Serializer
     from tq.plugins.hooks import HookManager
     from tq.worker.outcome import Outcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound=Task[..., Any])
+S_co = TypeVar("S_co", bound=Task[..., Any], covariant=True)
 
 _FOLLOW_UPS = uuid.UUID("7b1f3a52-0c8e-4a8e-9d0e-5c1f6a2c7d11")
 _REVOKED_FOR = 86400.0 * 7
@@ -57,8 +75,8 @@ class TaskDecorator(Protocol):
     def __call__(self, fn: Callable[P, R], /) -> Task[P, R]: ...
 
 
-class BoundTaskDecorator(Protocol):
-    def __call__(self, fn: Callable[Concatenate[Any, P], R], /) -> Task[P, R]: ...
+class BoundTaskDecorator(Protocol[S_co]):
+    def __call__(self, fn: Callable[Concatenate[S_co, P], R], /) -> Task[P, R]: ...
 
 
 class TQ:
@@ -86,14 +104,14 @@ class TQ:
         self.main = main
         given = {"broker_url": broker, "result_backend": backend, "include": include}
         settings.update({name: value for name, value in given.items() if value is not None})
-        self.conf = Settings(settings, plugins=self._extra_settings)
+        self.conf: Settings = Settings(settings, plugins=self._extra_settings)
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
-        self.tasks = TaskRegistry()
-        self.serializers = Serializers()
+        self.tasks: TaskRegistry = TaskRegistry()
+        self.serializers: Serializers = Serializers()
         self._strict = strict_typing
         self._task_cls = task_cls
-        self._discover: list[tuple[Any, str]] = []
+        self._discover: list[tuple[Any, str | None]] = []
         self._oid = new_id()
         self._lock = threading.RLock()
         _forget_connections_after_fork(self)
@@ -106,9 +124,17 @@ class TQ:
     @overload
     def task(self, fn: Callable[P, R], /) -> Task[P, R]: ...
     @overload
-    def task(self, *, bind: Literal[True], **options: Any) -> BoundTaskDecorator: ...
+    def task(
+        self, *, bind: Literal[True], **options: Unpack[TaskKeywords]
+    ) -> BoundTaskDecorator[Task[..., Any]]: ...
     @overload
-    def task(self, *, bind: Literal[False] = ..., **options: Any) -> TaskDecorator: ...
+    def task(self, *, bind: Literal[True], base: type[S], **options: Any) -> BoundTaskDecorator[S]: ...
+    @overload
+    def task(self, *, bind: Literal[False] = ..., **options: Unpack[TaskKeywords]) -> TaskDecorator: ...
+    @overload
+    def task(
+        self, *, base: type[Task[..., Any]], bind: Literal[False] = ..., **options: Any
+    ) -> TaskDecorator: ...
     def task(self, fn: Any = None, **options: Any) -> Any:
         """Make a function a task; as `@app.task` or with options, `@app.task(max_retries=5)`.
 
@@ -120,13 +146,22 @@ class TQ:
         return lambda function: self.register_task(make_task(function, self, options))
 
     def register_task(self, task: Task[P, R] | type[Task[P, R]], **options: Any) -> Task[P, R]:
-        """Add a task object or class. Raises `AlreadyRegistered` where another one has its name."""
+        """Add a task object or class; `options` set its attributes.
+
+        Raises `AlreadyRegistered` where another task has its name, `ImproperlyConfigured` for wrong options.
+        """
         ready = task() if isinstance(task, type) else task
+        if not isinstance(ready, Task):
+            raise ImproperlyConfigured(
+                f"register_task takes a task, or a class that derives from Task: {task!r}"
+            )
+        check_task_options(type(ready), options, type(ready).__name__)
         for name, value in options.items():
             setattr(ready, name, value)
         if not ready.name:
             ready.name = self.gen_task_name(type(ready).__name__, type(ready).__module__)
         ready._app = self
+        check_task(ready)
         if ready.typing and ready._check is None:
             ready._check = argument_check(ready.run, ready.name)
         self.tasks.add(ready)
@@ -135,31 +170,35 @@ class TQ:
     def gen_task_name(self, name: str, module: str) -> str:
         """The wire name of a function: module and name, with `main` for `__main__`."""
         if module == "__main__":
-            module = self.main or _module_of_script()
+            module = self.main or module_of_script()
         return f"{module}.{name}" if module else name
 
     def autodiscover_tasks(
         self,
-        packages: Iterable[str] | Callable[[], Iterable[str]] = (),
-        related_name: str = "tasks",
+        packages: Iterable[str] | Callable[[], Iterable[str]] | None = None,
+        related_name: str | None = "tasks",
         force: bool = False,
     ) -> None:
-        """Import `<package>.tasks` of each package when a worker starts, or at once with `force`."""
-        self._discover.append((packages, related_name))
+        """Import `<package>.tasks` of each package when a worker starts, or at once with `force`.
+
+        Without a `related_name` the packages themselves are imported. A function is asked for the packages then.
+        """
+        self._discover.append((packages or (), related_name))
         if force:
             self._import_discovered()
 
     def import_modules(self) -> None:
-        """Import what `include`, `imports` and `autodiscover_tasks` name. Raises what a module raises."""
-        for module in (*self.conf.include, *self.conf.imports):
+        """Import what `imports`, `include` and `autodiscover_tasks` name. Raises what a module raises."""
+        for module in (*self.conf.imports, *self.conf.include):
             importlib.import_module(module)
         self._import_discovered()
 
     def _import_discovered(self) -> None:
         waiting, self._discover = self._discover, []
         for packages, related in waiting:
-            for package in packages() if callable(packages) else packages:
-                _import_related(package, related)
+            found = packages() if callable(packages) else packages
+            for package in (found,) if isinstance(found, str) else found:
+                import_related(package, related)
 
     # -- settings ------------------------------------------------------------------------------------------
 
@@ -205,23 +244,25 @@ class TQ:
         if task._check is not None and self._strict:
             task._check(*args, **kwargs)
         if options:
-            _check_options(options)
+            check_call_options(options)
         if self.conf.task_always_eager:
             return task.apply(args, kwargs, **(options or {}))
         if task.pydantic:
             args, kwargs = models.dump_arguments(args, kwargs)
-        own = task.call_options()
-        return self._send(task.name, task, args, kwargs, {**own, **(options or {})} if own or options else {})
+        return self._send(task.name, task, args, kwargs, given_options(task.call_options(), options or {}))
 
     def send_task(
         self,
         name: str,
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
-        **options: Any,
+        **options: Unpack[CallKeywords],
     ) -> AsyncResult[Any]:
-        """Send a task by name; its code need not be here. Options as for `Task.apply_async`."""
-        _check_options(options)
+        """Send a task by name; its code need not be here. Options as for `Task.apply_async`.
+
+        It goes to a worker even with `task_always_eager`, as in Celery.
+        """
+        check_call_options(options)
         return self._send(name, self.tasks.get(name), args or (), kwargs or {}, options)
 
     def signature(
@@ -231,10 +272,12 @@ class TQ:
         kwargs: Mapping[str, Any] | None = None,
         *,
         immutable: bool = False,
-        **options: Any,
+        **options: Unpack[CallKeywords],
     ) -> Signature:
         """A call as data, by task name or from a signature's dictionary."""
-        return Signature(task, args, kwargs, options, immutable=immutable, send=self._send_signature)
+        check_call_options(options)
+        made = Signature(task, args, kwargs, {**options}, immutable=immutable, send=self._send_signature)
+        return made.clone(args, kwargs, **options) if isinstance(task, Mapping) else made
 
     def _send_signature(
         self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
@@ -247,8 +290,10 @@ class TQ:
             )
         (step,) = steps
         known = self.tasks.get(step.task)
-        own = known.call_options() if known is not None else {}
-        return self._send(step.task, known, step.args, step.kwargs, {**own, **step.options})
+        if known is not None:
+            return self.send(known, step.args, step.kwargs, step.options)
+        check_call_options(step.options)
+        return self._send(step.task, None, step.args, step.kwargs, step.options)
 
     def _send(
         self,
@@ -279,9 +324,13 @@ class TQ:
             timeout=options.timeout,
         )
         result: AsyncResult[Any] = AsyncResult(call.id, self)
-        if parent is not None and options.add_to_parent:
+        if parent is not None and options.add_to_parent and self._has_trail(parent):
             parent.children.append(result.as_tuple())
         return result
+
+    def _has_trail(self, parent: Request) -> bool:
+        task = self.tasks.get(parent.task)
+        return task is None or task.trail
 
     def _ignores(self, task: Task[..., Any] | None) -> bool | None:
         """None, for a task that is not known here, leaves it to the worker's own knowledge of the task."""
@@ -321,62 +370,72 @@ class TQ:
         countdown: float | None,
         eta: Any,
         given: Mapping[str, Any],
-    ) -> tuple[TaskCall, float]:
-        """The call that `Task.retry` asks for: the same id, one more retry; and its delay in seconds."""
-        _check_options(given)
-        call, now = request.call, time.time()
-        start = start_of(countdown, eta, now, self.timezone)
-        replaced = CallOptions(**given)
-        new_args = call.args if args is None else args
-        new_kwargs = call.kwargs if kwargs is None else kwargs
-        following = TaskCall(
-            call.id,
-            call.task,
-            new_args,
-            new_kwargs,
-            callbacks=call.callbacks,
-            errbacks=call.errbacks,
-            chain=call.chain,
-            chord=call.chord,
-            eta=None if start is None else iso(start),
-            expires=call.expires,
-            retries=call.retries + 1,
-            time_limit=replaced.time_limit or call.time_limit,
-            soft_time_limit=replaced.soft_time_limit or call.soft_time_limit,
-            group=call.group,
-            group_index=call.group_index,
-            root_id=call.root_id or call.id,
-            parent_id=call.id,
-            shadow=call.shadow,
-            ignore_result=call.ignore_result,
-            reply_to=call.reply_to,
-            argsrepr=call.argsrepr if args is None else saferepr(new_args),
-            kwargsrepr=call.kwargsrepr if kwargs is None else saferepr(new_kwargs),
-            replaced_task_nesting=call.replaced_task_nesting,
-            stamped_headers=call.stamped_headers,
-            stamps=call.stamps,
-            priority=call.priority if replaced.priority is None else replaced.priority,
-            headers={**call.headers, **(replaced.headers or {})},
-        )
-        return following, 0.0 if start is None else max(0.0, start - now)
+    ) -> Any:
+        """What `Task.retry` asks for: the same id, one more retry. An envelope; for an eager run its call.
 
-    def envelope(self, call: TaskCall, task: Task[..., Any], delay: float, *, queue: str) -> Envelope:
-        """The message of a next attempt; it goes to the queue that the last one came from."""
-        options = CallOptions(
-            serializer=task.serializer or call.serializer, compression=task.compression or call.compression
+        It goes to the queue that the last attempt came from, unless `given` names another.
+        """
+        check_retry_options(given)
+        said, now = CallOptions(**given), time.time()
+        start = start_of(countdown, eta, now, self.timezone)
+        call = self._following(task, request.call, args, kwargs, said, now)
+        call = msgspec.structs.replace(call, eta=None if start is None else iso(start))
+        if request.is_eager:
+            return call
+        route = Route(request.queue, priority=call.priority)
+        if said.queue is not None or said.routing_key is not None:
+            route = self.router.route(call.task, call.args, call.kwargs, _routing(said), task)
+        written = CallOptions(
+            serializer=said.serializer or task.serializer or call.serializer,
+            compression=said.compression or task.compression or call.compression,
         )
-        return self._to(Route(queue, priority=call.priority), call, delay, options)
+        return self._to(route, call, 0.0 if start is None else max(0.0, start - now), written)
+
+    def _following(
+        self,
+        task: Task[..., Any],
+        call: TaskCall,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        said: CallOptions,
+        now: float,
+    ) -> TaskCall:
+        if task.pydantic:
+            new_args, new_kwargs = models.dump_arguments(args or (), kwargs or {})
+            args, kwargs = None if args is None else new_args, None if kwargs is None else new_kwargs
+        changes: dict[str, Any] = {"retries": call.retries + 1, "parent_id": call.id}
+        changes["root_id"] = call.root_id or call.id
+        if args is not None:
+            changes |= {"args": args, "argsrepr": saferepr(args)}
+        if kwargs is not None:
+            changes |= {"kwargs": kwargs, "kwargsrepr": saferepr(kwargs)}
+        if said.expires is not None:
+            changes["expires"] = iso(end_of(said.expires, now, self.timezone) or now)
+        for name in ("time_limit", "soft_time_limit", "ignore_result", "shadow", "priority"):
+            if (value := getattr(said, name)) is not None:
+                changes[name] = value
+        if said.headers:
+            changes["headers"] = {**call.headers, **said.headers}
+        if said.link is not None:
+            changes["callbacks"] = signatures(said.link, "link")
+        if said.link_error is not None:
+            changes["errbacks"] = signatures(said.link_error, "link_error")
+        return msgspec.structs.replace(call, **changes)
 
     def follow_up(self, call: TaskCall, outcome: Outcome, delivery: Delivery) -> list[Envelope]:
         """The messages that follow a task: callbacks, the next of its chain, error callbacks."""
         if outcome.state == states.SUCCESS:
             return [self._step_envelope(step) for step in self.following(call, outcome.value)]
-        return [self._step_envelope(step) for step in _numbered(call, after_failure(call))]
+        return [self._step_envelope(step) for step in self.following_failure(call)]
 
     def following(self, call: TaskCall, value: Any) -> list[Step]:
         """The calls that follow a success. Their ids depend on the call alone, so that a task that runs
         twice does not double them where the broker can tell."""
         return _numbered(call, after_success(call, value))
+
+    def following_failure(self, call: TaskCall) -> list[Step]:
+        """The calls that follow a failure, with ids as above."""
+        return _numbered(call, after_failure(call))
 
     def _step_envelope(self, step: Step) -> Envelope:
         task = self.tasks.get(step.task)
@@ -400,14 +459,18 @@ class TQ:
     def store_state(
         self, task_id: str | None, state: str, meta: Any, request: Request, fields: Mapping[str, Any]
     ) -> None:
-        """Store a custom state. Raises `ImproperlyConfigured` without a backend or a task id."""
-        if self.backend is None:
-            raise ImproperlyConfigured("update_state has nowhere to write: no result_backend is configured")
+        """Store a custom state; without a backend there is nobody to read it, and nothing happens.
+
+        Raises `InvalidTask` without a task id or a state.
+        """
         if not task_id or not state:
             raise InvalidTask("update_state needs a state, and outside of a running task a task_id")
+        if self.backend is None or request.is_eager:
+            return
         more = {name: value for name, value in fields.items() if name in TaskMeta.__struct_fields__}
         group = None if request.called_directly else request.call.group
-        self.backend.store([TaskMeta(task_id, state, result=meta, group_id=group, **more)])
+        result = exception_document(meta) if isinstance(meta, BaseException) else meta
+        self.backend.store([TaskMeta(task_id, state, result=result, group_id=group, **more)])
 
     # -- results -------------------------------------------------------------------------------------------
 
@@ -445,9 +508,30 @@ class TQ:
             return registry.load_backend(
                 url,
                 self.conf.result_backend_transport_options,
-                serializer=self.serializers[self.conf.result_serializer],
+                serializer=self._result_serializer(),
                 expires=self.conf.result_expires,
             )
+
+    def _result_serializer(self) -> Serializer:
+        conf = self.conf
+        writer = self.serializers[conf.result_serializer]
+        which = "accept_content" if conf.result_accept_content is None else "result_accept_content"
+        if writer.content_type not in self.serializers.readers(conf[which], which):
+            raise ImproperlyConfigured(
+                f"results are written with result_serializer = {conf.result_serializer!r}, and {which} = "
+                f"{list(conf[which])!r} forbids to read them; name it there, or choose another serializer"
+            )
+        return writer
+
+    @cached_property
+    def waiter(self) -> Waiter:
+        """Waits for the results that are awaited."""
+        return Waiter(self._required_backend)
+
+    def _required_backend(self) -> ResultBackend:
+        if self.backend is None:
+            raise ImproperlyConfigured("no result backend is configured, so nothing can be awaited")
+        return self.backend
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -477,8 +561,10 @@ class TQ:
 
     @cached_property
     def timezone(self) -> dt.tzinfo:
-        """The zone of naive datetimes."""
-        return zoneinfo.ZoneInfo(self.conf.timezone) if self.conf.timezone else dt.UTC
+        """The zone of naive datetimes: `timezone`, else UTC, or the machine's own with `enable_utc` off."""
+        if self.conf.timezone:
+            return zoneinfo.ZoneInfo(self.conf.timezone)
+        return dt.UTC if self.conf.enable_utc else LocalZone()
 
     def close(self) -> None:
         """Close connections; the app can be used again and connects anew."""
@@ -487,6 +573,7 @@ class TQ:
             if connection is not None:
                 connection.close()
         self.__dict__.pop("publisher", None)
+        self.__dict__.pop("waiter", None)
 
     def __enter__(self) -> Self:
         return self
@@ -504,65 +591,6 @@ class TQ:
         return f"<TQ {self.main or '__main__'}>"
 
 
-def make_task(function: Callable[..., Any], app: TQ | None, options: Mapping[str, Any]) -> Task[..., Any]:
-    """A task object around a function; without an app it belongs to the current one."""
-    if not callable(function):
-        raise ImproperlyConfigured(f"@app.task takes options by keyword, and a function: not {function!r}")
-    given = dict(options)
-    base = given.pop("base", None) or _base_of(app)
-    given.setdefault("bind", False)
-    _check_task_options(base, given, function.__name__)
-    name = given.pop("name", None) or _name_of(function, app)
-    namespace: dict[str, Any] = {
-        **given,
-        "name": name,
-        "run": function if given["bind"] else staticmethod(function),
-        "__doc__": function.__doc__,
-        "__module__": function.__module__,
-        "__qualname__": function.__qualname__,
-        "__wrapped__": staticmethod(function),
-    }
-    task: Task[..., Any] = type(function.__name__, (base,), namespace)()
-    task._app = app
-    if task.typing:
-        task._check = argument_check(function, name, skip_first=given["bind"])
-    return task
-
-
-def _base_of(app: TQ | None) -> type[Task[..., Any]]:
-    chosen = app._task_cls if app is not None else None
-    found: type[Task[..., Any]] = import_object(chosen) if isinstance(chosen, str) else chosen or Task
-    return found
-
-
-def _name_of(function: Callable[..., Any], app: TQ | None) -> str:
-    if app is not None:
-        return app.gen_task_name(function.__name__, function.__module__)
-    module = _module_of_script() if function.__module__ == "__main__" else function.__module__
-    return f"{module}.{function.__name__}"
-
-
-def _check_task_options(base: type, given: Mapping[str, Any], name: str) -> None:
-    for option in given:
-        if option not in OPTIONS and not hasattr(base, option):
-            raise ImproperlyConfigured(
-                f"task {name!r}: unknown option {option!r}{_hint(option, OPTIONS | {'base', 'bind', 'name'})}"
-            )
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    for option in options:
-        if option not in CALL_OPTIONS:
-            raise TypeError(f"apply_async() has no option {option!r}{_hint(option, CALL_OPTIONS)}")
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
 def _routing(options: CallOptions) -> dict[str, Any]:
     return {name: value for name in ROUTING if (value := getattr(options, name)) is not None}
 
@@ -577,34 +605,6 @@ def _numbered(call: TaskCall, steps: Sequence[Step]) -> list[Step]:
     return numbered
 
 
-def import_object(path: str) -> Any:
-    """Import `module:name` or `module.name`. Raises `ImproperlyConfigured` naming the path."""
-    module, separator, name = path.rpartition(":")
-    if not separator:
-        module, separator, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise ImproperlyConfigured(f"cannot import {path!r}: {exc}") from exc
-
-
-def _import_related(package: str, related: str) -> None:
-    name = f"{package}.{related}" if related else package
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as exc:
-        # A package without tasks is no error; a tasks module that misses an import is one.
-        if exc.name is None or not (name == exc.name or name.startswith(exc.name + ".")):
-            raise
-        if exc.name == package or package.startswith(exc.name + "."):
-            raise
-
-
-def _module_of_script() -> str:
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    return os.path.splitext(os.path.basename(script))[0] if script else "__main__"
-
-
 def _forget_connections_after_fork(app: TQ) -> None:
     reference = weakref.ref(app)
 
@@ -613,6 +613,7 @@ def _forget_connections_after_fork(app: TQ) -> None:
         if known is None:
             return
         known._oid = new_id()
+        known.__dict__.pop("waiter", None)
         for name in ("broker", "backend"):
             connection = known.__dict__.get(name)
             if connection is not None:

@@ -41,7 +41,7 @@ def enter(app: TQ) -> None:
     """A new app exists; it gets the tasks that were shared before."""
     _ambient.apps.add(app)
     for task in _ambient.shared:
-        app.tasks.add(task)
+        _give(task, app)
 
 
 def leave(app: TQ) -> None:
@@ -55,7 +55,14 @@ def share(task: Task[..., Any]) -> None:
     """Give a task to all apps, those to come as well."""
     _ambient.shared.append(task)
     for app in list(_ambient.apps):
-        app.tasks.add(task)
+        _give(task, app)
+
+
+def _give(task: Task[..., Any], app: TQ) -> None:
+    from tq.app.make import bound_to
+
+    # A worker of this app runs it, and its retries go where this app's tasks go, whichever app is current.
+    app.tasks.add(bound_to(task, app))
 
 
 def all_apps() -> list[TQ]:

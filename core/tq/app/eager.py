@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq import states
+from tq.app.options import given_options
 from tq.app.plan import plan_of
-from tq.client.call import CallOptions, make_call
+from tq.canvas.unroll import Step
+from tq.client.call import CALL_OPTIONS, CallOptions, make_call
 from tq.client.result import EagerResult
-from tq.errors import Retry
-from tq.records import Delivery, Message
+from tq.records import Delivery, Message, TaskMeta
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 from tq.worker.execute import Executor, Run
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tq.app.task import Task
 
 _NOWHERE = Delivery(Message({}, {}, b""), "", 0)
-_THERE = frozenset(CallOptions.__struct_fields__)
 
 
 def apply(
@@ -34,15 +34,16 @@ def apply(
     *,
     throw: bool | None = None,
 ) -> EagerResult[Any]:
-    """Run a task and its retries, without waiting between them; then its callbacks, eagerly too."""
+    """Run a task and its retries, without waiting between them; then what follows it, eagerly too."""
     call, _ = make_call(
         task.name,
         args,
         kwargs,
-        CallOptions(**{name: value for name, value in options.items() if name in _THERE}),
+        CallOptions(**given_options(task.call_options(), options)),
         now=time.time(),
         reply_to=None,
         parent=current_request.get(),
+        zone=app.timezone,
     )
     executor = Executor({task.name: plan_of(task, app.conf)}, {}, 0, hostname="eager")
     run = _run(executor, call)
@@ -50,17 +51,29 @@ def apply(
         assert run.request is not None
         run = _run(executor, run.request.follow_ups[-1])
     outcome = run.outcome
+    assert run.call is not None
     assert outcome is not None
+    value = outcome.value
     if outcome.state == states.SUCCESS:
-        _callbacks(app, call, outcome.value)
-    elif isinstance(outcome.value, BaseException) and _throws(app, throw):
-        raise outcome.value.exc or outcome.value if isinstance(outcome.value, Retry) else outcome.value
-    executor.freeze = lambda value: value
-    meta = executor.result_of(Run(_NOWHERE, call, outcome=outcome), outcome)
-    if meta is None:  # ignored: nothing else is known than that it ran
-        meta = executor.result_of(Run(_NOWHERE, TaskCall(call.id, call.task), outcome=outcome), outcome)
-    assert meta is not None
-    return EagerResult(call.id, app, meta, outcome.value)
+        _apply_all(app, app.following(run.call, value))
+    elif outcome.state == states.FAILURE:
+        _apply_all(app, app.following_failure(run.call))
+        if isinstance(value, BaseException) and _throws(app, throw):
+            raise value
+    meta = TaskMeta(
+        call.id,
+        outcome.state,
+        traceback=outcome.traceback,
+        children=list(run.request.children) if run.request is not None else None,
+        parent_id=call.parent_id,
+        group_id=call.group,
+        name=task.name,
+        args=run.call.args,
+        kwargs=run.call.kwargs,
+        worker=executor.hostname,
+        retries=run.call.retries,
+    )
+    return EagerResult(call.id, app, meta, value)
 
 
 def _run(executor: Executor, call: TaskCall) -> Run:
@@ -74,6 +87,8 @@ def _throws(app: TQ, throw: bool | None) -> bool:
     return app.conf.task_eager_propagates if throw is None else throw
 
 
-def _callbacks(app: TQ, call: TaskCall, value: Any) -> None:
-    for step in app.following(call, value):
-        app.tasks[step.task].apply(step.args, step.kwargs, **step.options)
+def _apply_all(app: TQ, steps: Sequence[Step]) -> None:
+    for step in steps:
+        # Signatures of other clients bring options of their own.
+        known = {name: value for name, value in step.options.items() if name in CALL_OPTIONS}
+        app.tasks[step.task].apply(step.args, step.kwargs, **known)

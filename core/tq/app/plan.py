@@ -9,11 +9,15 @@ from typing import Any
 from tq.app import models
 from tq.app.task import Task
 from tq.config import Settings
+from tq.policy.ratelimit import TokenBucket, parse_rate
 from tq.worker.plan import TaskPlan
 
 
-def plan_of(task: Task[..., Any], conf: Settings) -> TaskPlan:
-    """Decide everything that the worker has to know about this task."""
+def plan_of(task: Task[..., Any], conf: Settings, *, processes: int = 1) -> TaskPlan:
+    """Decide everything that the worker has to know about this task.
+
+    A rate limit holds for one worker, so each of its `processes` that receive for themselves gets its share.
+    """
     body = _body(task)
     with_models = task.pydantic
     return TaskPlan(
@@ -26,6 +30,8 @@ def plan_of(task: Task[..., Any], conf: Settings) -> TaskPlan:
         track_started=_either(task.track_started, conf.task_track_started),
         acks_late=_either(task.acks_late, conf.task_acks_late),
         acks_on_failure=_either(task.acks_on_failure_or_timeout, conf.task_acks_on_failure_or_timeout),
+        reject_on_worker_lost=_either(task.reject_on_worker_lost, conf.task_reject_on_worker_lost),
+        bucket=_bucket(task, conf, processes),
         soft_time_limit=task.soft_time_limit,
         time_limit=task.time_limit,
         max_retries=task.max_retries,
@@ -42,6 +48,12 @@ def plan_of(task: Task[..., Any], conf: Settings) -> TaskPlan:
         on_retry=_handler(task, "on_retry"),
         after_return=_handler(task, "after_return"),
     )
+
+
+def _bucket(task: Task[..., Any], conf: Settings, processes: int) -> TokenBucket | None:
+    limit = conf.task_default_rate_limit if task.rate_limit is None else task.rate_limit
+    rate = None if conf.worker_disable_rate_limits else parse_rate(limit)
+    return None if rate is None else TokenBucket(rate / processes)
 
 
 def _body(task: Task[..., Any]) -> Callable[..., Any]:

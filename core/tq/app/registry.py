@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from tq.errors import AlreadyRegistered, NotRegistered
@@ -28,10 +29,21 @@ class TaskRegistry(dict[str, "Task[..., Any]"]):
 
 
 def _where(task: Task[..., Any]) -> str:
-    function = getattr(task, "__wrapped__", task.run)
+    function = _function(task)
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
 
 
+def _function(task: Task[..., Any]) -> Any:
+    return getattr(task, "__wrapped__", task.run)
+
+
 def _same(one: Task[..., Any], other: Task[..., Any]) -> bool:
-    # A module that is reloaded, or imported as __main__ and by name, brings its tasks again.
-    return _where(one).rpartition(".")[2] == _where(other).rpartition(".")[2]
+    """A module that is reloaded, or imported as __main__ and by name, brings its tasks again."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(task: Task[..., Any]) -> tuple[object, object]:
+    function = inspect.unwrap(_function(task))
+    code = getattr(function, "__code__", None)
+    source = code.co_filename if code is not None else getattr(function, "__module__", None)
+    return source, getattr(function, "__qualname__", None)

@@ -33,11 +33,9 @@ class Serializers:
             found = self._loaded[name] = registry.load_serializer(_KNOWN_TYPES.get(name, name))
         return found
 
-    def readers(self, accept: Iterable[str]) -> dict[str, Serializer]:
-        """Readers by content type, for the names and content types of `accept_content`."""
+    def readers(self, accept: Iterable[str], setting: str = "accept_content") -> dict[str, Serializer]:
+        """Readers by content type, for the names and content types of a setting."""
         readers = {(found := self[name]).content_type: found for name in accept}
         if not readers:
-            raise ImproperlyConfigured(
-                "accept_content is empty, so no message could be read; name one: ['json']"
-            )
+            raise ImproperlyConfigured(f"{setting} is empty, so nothing could be read; name one: ['json']")
         return readers

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from tq.canvas.signature import Signature
-from tq.client.call import CallOptions
 from tq.client.result import AsyncResult, EagerResult
 from tq.errors import MaxRetriesExceeded, Retry
 from tq.policy.backoff import backoff
@@ -16,7 +13,10 @@ from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from tq.app.app import TQ
+    from tq.client.keywords import CallKeywords, RetryKeywords
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -47,6 +47,7 @@ class Task(Generic[P, R_co]):
     store_errors_even_if_ignored: bool | None = None
     acks_late: bool | None = None
     acks_on_failure_or_timeout: bool | None = None
+    reject_on_worker_lost: bool | None = None
     track_started: bool | None = None
     time_limit: float | None = None
     soft_time_limit: float | None = None
@@ -64,7 +65,6 @@ class Task(Generic[P, R_co]):
     pydantic_context: Mapping[str, Any] | None = None
     pydantic_dump_kwargs: Mapping[str, Any] | None = None
 
-    abstract: ClassVar[bool] = True
     _app: TQ | None = None
     _check: Callable[..., None] | None = None
 
@@ -86,7 +86,7 @@ class Task(Generic[P, R_co]):
         """Called in the worker when the body returned."""
 
     def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Called in the worker when the task failed; `einfo` is the traceback as text."""
+        """Called in the worker when the task failed; `str(einfo)` is the traceback."""
 
     def on_retry(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Called in the worker when the task is to be retried."""
@@ -114,6 +114,8 @@ class Task(Generic[P, R_co]):
     async def adelay(self: Task[P, T], *args: P.args, **kwargs: P.kwargs) -> AsyncResult[T]: ...
     async def adelay(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
         """`delay` for async code: the loop goes on while the broker answers."""
+        import asyncio  # not at the top: 30 ms of each import of tq, for those who never await
+
         return await asyncio.to_thread(self.app.send, self, args, kwargs)
 
     @overload
@@ -121,14 +123,14 @@ class Task(Generic[P, R_co]):
         self: Task[..., Coroutine[Any, Any, T]],
         args: Sequence[Any] | None = ...,
         kwargs: Mapping[str, Any] | None = ...,
-        **options: Any,
+        **options: Unpack[CallKeywords],
     ) -> AsyncResult[T]: ...
     @overload
     def apply_async(
         self: Task[..., T],
         args: Sequence[Any] | None = ...,
         kwargs: Mapping[str, Any] | None = ...,
-        **options: Any,
+        **options: Unpack[CallKeywords],
     ) -> AsyncResult[T]: ...
     def apply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
@@ -142,12 +144,46 @@ class Task(Generic[P, R_co]):
         """
         return self.app.send(self, args or (), kwargs or {}, options)
 
+    @overload
+    async def aapply_async(
+        self: Task[..., Coroutine[Any, Any, T]],
+        args: Sequence[Any] | None = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **options: Unpack[CallKeywords],
+    ) -> AsyncResult[T]: ...
+    @overload
+    async def aapply_async(
+        self: Task[..., T],
+        args: Sequence[Any] | None = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        **options: Unpack[CallKeywords],
+    ) -> AsyncResult[T]: ...
     async def aapply_async(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """`apply_async` for async code."""
+        import asyncio
+
         return await asyncio.to_thread(self.app.send, self, args or (), kwargs or {}, options)
 
+    @overload
+    def apply(
+        self: Task[..., Coroutine[Any, Any, T]],
+        args: Sequence[Any] | None = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        *,
+        throw: bool | None = ...,
+        **options: Unpack[CallKeywords],
+    ) -> EagerResult[T]: ...
+    @overload
+    def apply(
+        self: Task[..., T],
+        args: Sequence[Any] | None = ...,
+        kwargs: Mapping[str, Any] | None = ...,
+        *,
+        throw: bool | None = ...,
+        **options: Unpack[CallKeywords],
+    ) -> EagerResult[T]: ...
     def apply(
         self,
         args: Sequence[Any] | None = None,
@@ -159,7 +195,9 @@ class Task(Generic[P, R_co]):
         """Run the task here, with all that a worker does around it but the stores; `throw` raises what the
         task raises."""
         from tq.app.eager import apply
+        from tq.app.options import check_call_options
 
+        check_call_options(options)
         return apply(self.app, self, args or (), kwargs or {}, options, throw=throw)
 
     def s(self, *args: Any, **kwargs: Any) -> Signature:
@@ -176,7 +214,7 @@ class Task(Generic[P, R_co]):
         kwargs: Mapping[str, Any] | None = None,
         *,
         immutable: bool = False,
-        **options: Any,
+        **options: Unpack[CallKeywords],
     ) -> Signature:
         """A signature with calling options."""
         return self.app.signature(self.name, args, kwargs, immutable=immutable, **options)
@@ -205,14 +243,21 @@ class Task(Generic[P, R_co]):
         """The app's result backend, or None."""
         return self.app.backend
 
-    def AsyncResult(self, task_id: str) -> AsyncResult[R_co]:
+    @overload
+    def AsyncResult(self: Task[..., Coroutine[Any, Any, T]], task_id: str) -> AsyncResult[T]: ...
+    @overload
+    def AsyncResult(self: Task[..., T], task_id: str) -> AsyncResult[T]: ...
+    def AsyncResult(self, task_id: str) -> AsyncResult[Any]:
         """The result of a call of this task, by id."""
         return AsyncResult(task_id, self.app)
 
     def update_state(
         self, task_id: str | None = None, state: str | None = None, meta: Any = None, **fields: Any
     ) -> None:
-        """Store a state of your own ("PROGRESS") with any value as its meta, at once."""
+        """Store a state of your own ("PROGRESS") with any value as its meta, at once.
+
+        Without a result backend nothing is stored, and none would be read.
+        """
         self.app.store_state(task_id or self.request.id, state or "", meta, self.request, fields)
 
     def retry(
@@ -224,13 +269,14 @@ class Task(Generic[P, R_co]):
         eta: Any = None,
         countdown: float | None = None,
         max_retries: int | None = None,
-        **options: Any,
+        **options: Unpack[RetryKeywords],
     ) -> Retry:
         """End this run and run the task again, by default after `default_retry_delay` seconds.
 
-        The next attempt is put into the broker together with the acknowledgement of this one. Raises `Retry`
-        (or returns it with `throw=False`); with no retries left `exc`, or `MaxRetriesExceeded`. Called
-        outside of a worker it raises `exc`.
+        `args` and `kwargs` replace those of this run, `options` what else its message said. The next attempt
+        is put into the broker together with the acknowledgement of this one. Raises `Retry` (or returns it
+        with `throw=False`); with no retries left `exc`, or `MaxRetriesExceeded`. Called outside of a worker
+        it raises `exc`.
         """
         request = self.request
         if request.called_directly:
@@ -244,10 +290,7 @@ class Task(Generic[P, R_co]):
             )
         if countdown is None and eta is None:
             countdown = self.default_retry_delay
-        following, delay = self.app.next_attempt(self, request, args, kwargs, countdown, eta, options)
-        request.follow_ups.append(
-            following if request.is_eager else self.app.envelope(following, self, delay, queue=request.queue)
-        )
+        request.follow_ups.append(self.app.next_attempt(self, request, args, kwargs, countdown, eta, options))
         retry = Retry(exc=exc, when=eta if countdown is None else countdown)
         if throw:
             raise retry from exc
@@ -292,8 +335,3 @@ _CALL_OPTIONS = (
     "soft_time_limit",
     "ignore_result",
 )
-OPTIONS = frozenset(name for name in vars(Task) if not name.startswith("_")) - frozenset(
-    name for name, value in vars(Task).items() if inspect.isfunction(value) or isinstance(value, property)
-)
-"""What `@app.task(...)` takes besides attributes of the task's own base class."""
-CALL_OPTIONS = frozenset(CallOptions.__struct_fields__)

@@ -16,6 +16,7 @@ from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, PoolCap
 from tq.errors import ImproperlyConfigured
 from tq.plugins import registry
+from tq.policy.batch import LARGEST
 from tq.wire.ids import new_id
 from tq.worker.autoscale import Autoscaler
 from tq.worker.engine import Limits
@@ -44,6 +45,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     autoscale: tuple[int, int] | None = None
+    prefetch_multiplier: int | None = None
 
 
 NO_WORKER_OPTIONS = WorkerOptions()
@@ -75,7 +77,9 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         publish_timeout=conf.broker_publish_timeout,
     )
     hooks = hooks_of(app)
-    executor = _executor(app, hostname, hooks.bind)
+    # Children of an isolated pool receive for themselves.
+    processes = concurrency if PoolCap.ISOLATED in pool_class.capabilities else 1
+    executor = _executor(app, hostname, hooks.bind, processes)
     setup = WorkerSetup(
         stores,
         executor,
@@ -85,6 +89,7 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         max_memory_per_child=max_memory,
         hostname=hostname,
         limits=limits,
+        largest_batch=options.prefetch_multiplier or conf.worker_prefetch_multiplier or LARGEST,
         child_started=hooks.bind("child_started"),
         child_stopping=hooks.bind("child_stopping"),
     )
@@ -98,7 +103,9 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     )
 
 
-def _executor(app: TQ, hostname: str, bind: Callable[[str], Callable[..., None] | None]) -> Executor:
+def _executor(
+    app: TQ, hostname: str, bind: Callable[[str], Callable[..., None] | None], processes: int
+) -> Executor:
     conf = app.conf
     result_serializer = app.serializers[conf.result_serializer]
 
@@ -107,7 +114,7 @@ def _executor(app: TQ, hostname: str, bind: Callable[[str], Callable[..., None] 
 
     revocations = Revocations(app.broker) if Cap.REVOKE in app.broker.capabilities else None
     return Executor(
-        plans={name: plan_of(task, conf) for name, task in app.tasks.items()},
+        plans={name: plan_of(task, conf, processes=processes) for name, task in app.tasks.items()},
         readers=app.serializers.readers(conf.accept_content),
         size_limit=conf.message_size_limit,
         hostname=hostname,

@@ -48,7 +48,7 @@ def steps_of(
     if not isinstance(signature, Mapping) or not isinstance(signature.get("task"), str):
         raise InvalidTask(f"not a signature: {signature!r:.200}")
     kind = signature.get("subtask_type")
-    options = {**_renamed(signature.get("options") or {}), **(options or {})}
+    options = _merged(_renamed(signature.get("options") or {}), options or {})
     if kind in (None, "map", "starmap", "xmap", "xstarmap"):
         own = tuple(signature.get("args") or ())
         head = () if signature.get("immutable") else tuple(args)
@@ -56,17 +56,52 @@ def steps_of(
     if kind == "chain":
         return _chain(signature, args, options)
     if kind == "group":
-        return [step for member in _tasks(signature) for step in steps_of(member, args, options)]
+        return _group(signature, args, options)
     raise InvalidTask(f"a {kind} cannot follow a task yet: {signature!r:.200}")
 
 
 def _chain(signature: Mapping[str, Any], args: Sequence[Any], options: Mapping[str, Any]) -> list[Step]:
-    first, *rest = _tasks(signature)
-    if not rest:
-        return steps_of(first, args, options)
-    # On the wire the next step of a chain is the last of the list.
-    remaining = [*options.get("chain", ()), *reversed(rest)]
-    return steps_of(first, args, {**options, "chain": remaining})
+    """What is said of a chain as a whole holds for its last task (id, link), or for all of them (link_error)."""
+    members = [dict(member) for member in _tasks(signature)]
+    options = dict(options)
+    last = {name: options.pop(name) for name in ("task_id", "link") if options.get(name)}
+    errbacks = _many(options.pop("link_error", None))
+    for member in members:
+        if errbacks:
+            _extend(member, link_error=errbacks)
+    _extend(members[-1], **last)
+    first, *rest = members
+    if rest:
+        # On the wire the next step of a chain is the last of the list.
+        options["chain"] = [*options.get("chain", ()), *reversed(rest)]
+    return steps_of(first, args, options)
+
+
+def _group(signature: Mapping[str, Any], args: Sequence[Any], options: Mapping[str, Any]) -> list[Step]:
+    if options.get("chain") or options.get("chord"):
+        # Each member would go on by itself, with its own result instead of the list of all.
+        raise InvalidTask(f"a task after a group needs a chord, which is not there yet: {signature!r:.200}")
+    shared = {name: value for name, value in options.items() if name not in ("task_id", "link")}
+    if options.get("link"):
+        raise InvalidTask(f"a group cannot have a link; give it to its tasks: {signature!r:.200}")
+    return [step for member in _tasks(signature) for step in steps_of(member, args, shared)]
+
+
+def _extend(member: dict[str, Any], **more: Any) -> None:
+    """Add options to a copied signature: lists of callbacks grow, all else is replaced."""
+    options = dict(member.get("options") or {})
+    for name, value in more.items():
+        options[name] = [*_many(options.get(name)), *_many(value)] if name in _CALLBACKS else value
+    member["options"] = options
+
+
+def _many(value: Any) -> Sequence[Any]:
+    if not value:
+        return ()
+    return (value,) if isinstance(value, Mapping) else tuple(value)
+
+
+_CALLBACKS = frozenset({"link", "link_error"})
 
 
 def _tasks(signature: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -76,10 +111,17 @@ def _tasks(signature: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return tuple(tasks)
 
 
+def _merged(own: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**own, **more}
+    for name in _CALLBACKS & own.keys() & more.keys():
+        merged[name] = [*_many(own[name]), *_many(more[name])]
+    return merged
+
+
 def _of(call: TaskCall) -> dict[str, Any]:
     return {"root_id": call.root_id or call.id, "parent_id": call.id}
 
 
 def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that clients freeze into signatures and that a call takes under the same or no name."""
+    """The options of a signature, without the empty places that clients freeze into them."""
     return {key: value for key, value in options.items() if key not in ("chain", "chord") or value}

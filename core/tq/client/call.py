@@ -60,6 +60,7 @@ class CallOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: float | None = None
 
 
+CALL_OPTIONS = frozenset(CallOptions.__struct_fields__)
 ROUTING = ("queue", "exchange", "exchange_type", "routing_key", "priority")
 NO_OPTIONS = CallOptions()
 
@@ -79,11 +80,12 @@ def make_call(
     """The call, and the seconds until it shall start (0: at once).
 
     Called from within a task (`parent`), the call belongs to that task's tree. Raises `InvalidTask` for a
-    wrong eta, expires or id.
+    wrong eta, expires, priority or id.
     """
     task_id = options.task_id or new_id()
     if not isinstance(task_id, str):
         raise InvalidTask(f"task_id must be text, not {type(task_id).__name__}")
+    check_priority(options.priority, name)
     if options is NO_OPTIONS and parent is None:
         return TaskCall(
             task_id, name, args, kwargs, root_id=task_id, ignore_result=ignore_result, reply_to=reply_to
@@ -96,9 +98,9 @@ def make_call(
         name,
         args,
         kwargs,
-        callbacks=_signatures(options.link, "link"),
-        errbacks=_signatures(options.link_error, "link_error"),
-        chain=_signatures(options.chain, "chain"),
+        callbacks=signatures(options.link, "link"),
+        errbacks=signatures(options.link_error, "link_error"),
+        chain=signatures(options.chain, "chain"),
         chord=options.chord,
         eta=None if start is None else iso(start),
         expires=None if end is None else iso(end),
@@ -122,7 +124,16 @@ def make_call(
     return call, 0.0 if start is None else max(0.0, start - now)
 
 
-def _signatures(value: Any, what: str) -> list[dict[str, Any]] | None:
+def check_priority(priority: Any, name: str) -> None:
+    """Raises `InvalidTask` for a priority that no broker could keep."""
+    if priority is None:
+        return
+    if type(priority) is not int or not 0 <= priority <= 9:
+        raise InvalidTask(f"task {name!r}: priority is 0 to 9 (9 the most urgent), not {priority!r}")
+
+
+def signatures(value: Any, what: str) -> list[dict[str, Any]] | None:
+    """One signature or several as a list, None for none. Raises `InvalidTask` for anything else."""
     if not value:
         return None
     many = [value] if isinstance(value, Mapping) else list(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tq.contracts.broker import Broker
@@ -52,15 +52,16 @@ class Publisher:
                 if pause is None or time.monotonic() + pause >= deadline:
                     raise
                 time.sleep(pause)
+        if self._published is not None:
+            for envelope, error in zip(batch, errors, strict=True):
+                if error is None:
+                    self._published(envelope=envelope)
         for error in errors:
             if error is not None:
                 raise error
-        if self._published is not None:
-            for envelope in batch:
-                self._published(envelope=envelope)
 
 
-def _pauses(policy: Mapping[str, Any]) -> Any:
+def _pauses(policy: Mapping[str, Any]) -> Iterator[float]:
     """Source: kombu's retry policy, as `task_publish_retry_policy` documents it."""
     limit = policy.get("max_retries", 3)
     pause = policy.get("interval_start", 0.0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tq import states
-from tq.errors import BackendUnavailable, ImproperlyConfigured, ResultTimeout, WaitInTask
+from tq.client.waiter import Waiter, timed_out
+from tq.errors import BackendUnavailable, ImproperlyConfigured, WaitInTask
 from tq.policy.backoff import reconnect_delays
 from tq.records import TaskMeta
 from tq.request import current_request
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 _SLICE = 5.0
-_waiters: ThreadPoolExecutor | None = None
 
 
 class ResultSource(Protocol):
@@ -28,6 +26,9 @@ class ResultSource(Protocol):
 
     @property
     def backend(self) -> ResultBackend | None: ...
+
+    @property
+    def waiter(self) -> Waiter: ...
 
     def rebuild(self, document: Any) -> BaseException:
         """The exception that a failure document describes."""
@@ -42,10 +43,10 @@ class AsyncResult(Generic[T_co]):
     Await it, or call `get`. Without a result backend everything but `id` raises `ImproperlyConfigured`.
     """
 
-    def __init__(self, id: str, source: ResultSource, *, parent: AsyncResult[Any] | None = None) -> None:
+    def __init__(self, id: str, app: ResultSource, *, parent: AsyncResult[Any] | None = None) -> None:
         self.id = id
         self.parent = parent
-        self._source = source
+        self._source = app
         self._final: TaskMeta | None = None
 
     # -- waiting -------------------------------------------------------------------------------------------
@@ -78,27 +79,20 @@ class AsyncResult(Generic[T_co]):
         return self.aget().__await__()
 
     async def aget(self, timeout: float | None = None, propagate: bool = True) -> T_co:
-        """`get` for async code."""
-        loop = asyncio.get_running_loop()
-        abandoned = False
-
-        def wait() -> TaskMeta:
-            return self._wait(timeout, lambda: abandoned)
-
-        try:
-            meta = await loop.run_in_executor(_executor(), wait)
-        finally:
-            abandoned = True
-        value: T_co = self._value(meta, propagate)
+        """`get` for async code; thousands may be awaited at once."""
+        if self._final is None:
+            self._backend()
+            self._final = await self._source.waiter.wait(self.id, timeout)
+        value: T_co = self._value(self._final, propagate)
         return value
 
-    def _wait(self, timeout: float | None, given_up: Callable[[], bool] = lambda: False) -> TaskMeta:
+    def _wait(self, timeout: float | None) -> TaskMeta:
         if self._final is not None:
             return self._final
         backend = self._backend()
         deadline = None if timeout is None else time.monotonic() + timeout
         pauses = reconnect_delays()
-        while not given_up():
+        while True:
             left = _SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())
             if left < 0:
                 break
@@ -113,9 +107,7 @@ class AsyncResult(Generic[T_co]):
             if meta is not None:
                 self._final = meta
                 return meta
-        raise ResultTimeout(
-            f"task {self.id} was not ready within {timeout} s; is a worker consuming its queue? (tq status)"
-        )
+        raise timed_out(self.id, timeout)
 
     def _value(self, meta: TaskMeta, propagate: bool) -> Any:
         if meta.status not in states.PROPAGATE_STATES:
@@ -227,6 +219,10 @@ class AsyncResult(Generic[T_co]):
         """Celery's form of a result inside messages."""
         return (self.id, self.parent and self.parent.as_tuple()), None
 
+    def as_list(self) -> list[str]:
+        """The ids of this task and of those before it in its chain."""
+        return [self.id, *(self.parent.as_list() if self.parent else ())]
+
     # -- acting --------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
@@ -273,13 +269,13 @@ class AsyncResult(Generic[T_co]):
 class EagerResult(AsyncResult[T_co]):
     """The result of a task that ran at once in this process (`apply`, `task_always_eager`)."""
 
-    def __init__(self, id: str, source: ResultSource, meta: TaskMeta, value: Any) -> None:
-        super().__init__(id, source)
-        self._final = meta
+    def __init__(self, id: str, app: ResultSource, meta: TaskMeta, value: Any) -> None:
+        super().__init__(id, app)
+        self._final: TaskMeta = meta
         self._eager_value = value
 
     def _value(self, meta: TaskMeta, propagate: bool) -> Any:
-        if propagate and isinstance(self._eager_value, BaseException) and meta.status != states.SUCCESS:
+        if propagate and meta.status in states.PROPAGATE_STATES:
             raise self._eager_value
         return self._eager_value
 
@@ -292,13 +288,24 @@ class EagerResult(AsyncResult[T_co]):
         disable_sync_subtasks: bool = True,
     ) -> T_co:
         """The value, or the exception; nothing has to be waited for."""
-        assert self._final is not None
-        return self._value(self._final, propagate)  # type: ignore[no-any-return]
+        value: T_co = self._value(self._final, propagate)
+        return value
+
+    wait = get
+
+    async def aget(self, timeout: float | None = None, propagate: bool = True) -> T_co:
+        """`get` for async code."""
+        return self.get(propagate=propagate)
+
+    def _meta(self) -> TaskMeta:
+        return self._final
 
     @property
     def result(self) -> Any:
         """The return value or the exception itself."""
         return self._eager_value
+
+    info = result
 
     def forget(self) -> None:
         """Nothing is stored."""
@@ -312,11 +319,3 @@ def from_tuple(value: Any, source: ResultSource) -> AsyncResult[Any]:
     head = value[0] if isinstance(value, (list, tuple)) else value
     task_id, parent = head if isinstance(head, (list, tuple)) else (head, None)
     return AsyncResult(task_id, source, parent=from_tuple(parent, source) if parent else None)
-
-
-def _executor() -> ThreadPoolExecutor:
-    # Awaited results must not use up the loop's default executor, which file and DNS work shares.
-    global _waiters
-    if _waiters is None:
-        _waiters = ThreadPoolExecutor(max_workers=128, thread_name_prefix="tq-await")
-    return _waiters

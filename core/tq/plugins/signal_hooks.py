@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback as _traceback
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Literal
 
 import msgspec
@@ -14,18 +13,7 @@ from tq.contracts.pool import StopMode
 from tq.errors import DecodeError, InvalidTask, NotRegistered, Retry
 from tq.plugins.signal import Signal
 from tq.records import Delivery, Envelope, Message
-
-
-class ExceptionInfo(msgspec.Struct, frozen=True):
-    """Celery's `einfo`: an exception and its traceback as text, which `str()` gives."""
-
-    type: type[BaseException]
-    exception: BaseException
-    traceback: str
-    tb: TracebackType | None
-
-    def __str__(self) -> str:
-        return self.traceback
+from tq.wire.exceptions import ExceptionInfo
 
 
 class RevokedRequest(msgspec.Struct, frozen=True):

@@ -119,6 +119,8 @@ def _step(item: Any, resolve: Callable[[str], Any] | None) -> RouteFunction:
         if resolve is None:
             raise ImproperlyConfigured(f"task_routes: the router {item!r} cannot be imported here")
         item = resolve(item)
+    if isinstance(item, type) and hasattr(item, "route_for_task"):
+        item = item()
     if isinstance(item, Mapping):
         return _map_step(list(item.items()))
     if isinstance(item, (list, tuple)):

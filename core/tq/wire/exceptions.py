@@ -10,9 +10,12 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
-import tq.errors as errors
+import msgspec
+
+from tq import errors
 
 # Celery clients know these errors by Celery's names; both directions.
 _TO_CELERY: dict[type[BaseException], tuple[str, str]] = {
@@ -34,6 +37,28 @@ _FROM_CELERY = {names: cls for cls, names in _TO_CELERY.items()}
 _JSON = (str, int, float, bool, type(None))
 
 
+class ExceptionInfo(msgspec.Struct, frozen=True):
+    """Celery's `einfo`: an exception and its traceback as text, which `str()` gives."""
+
+    type: type[BaseException]
+    exception: BaseException
+    traceback: str
+    tb: TracebackType | None
+
+    @property
+    def exc_info(self) -> tuple[Any, BaseException, TracebackType | None]:
+        """The three that `sys.exc_info` gave."""
+        return self.type, self.exception, self.tb
+
+    def __str__(self) -> str:
+        return self.traceback
+
+
+def exception_info(exc: BaseException, text: str | None) -> ExceptionInfo:
+    """The `einfo` of an exception whose traceback was written already."""
+    return ExceptionInfo(type(exc), exc, text or f"{type(exc).__name__}: {exc}\n", exc.__traceback__)
+
+
 def exception_document(exc: BaseException) -> dict[str, Any]:
     """Describe an exception with values that every serializer can write; others are given by their repr."""
     cls = type(exc)
@@ -46,7 +71,7 @@ def _plain(value: Any) -> Any:
         return value
     try:
         return repr(value)[:1024]
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - user code
         return f"<{type(value).__name__} whose repr raised {type(exc).__name__}>"
 
 
@@ -66,7 +91,7 @@ def rebuild_exception(document: Any, allowed: Callable[[str], bool] = lambda mod
     if cls is not None:
         try:
             return cls(*args)
-        except Exception:
+        except Exception:  # noqa: BLE001 - user code
             # A constructor that wants other arguments than it keeps in `args` cannot be called again.
             return errors.RemoteError(name, module, args)
     return errors.RemoteError(name, module, args)

@@ -20,6 +20,7 @@ from tq import states
 from tq.contracts.pool import ColdStop, Seat
 from tq.contracts.serializer import Serializer
 from tq.errors import (
+    EncodeError,
     Ignore,
     InvalidTask,
     NotRegistered,
@@ -28,11 +29,12 @@ from tq.errors import (
     SerializationError,
     SoftTimeLimitExceeded,
     TaskRevoked,
+    WorkerLost,
 )
 from tq.records import Action, Delivery, Envelope, Settlement, TaskMeta, Undecodable
 from tq.request import Request, current_request
 from tq.wire.envelope import PARKED
-from tq.wire.exceptions import exception_document
+from tq.wire.exceptions import exception_document, exception_info
 from tq.wire.protocol import TaskCall, identify, parse_iso, read_task
 from tq.worker.alarm import Alarm
 from tq.worker.outcome import GIVEN_BACK, Outcome
@@ -117,7 +119,7 @@ class Executor:
         if plan is None:
             return self._unknown(delivery, call)
         run = Run(delivery, call, plan)
-        run.outcome = self._refusal(call, delivery)
+        run.outcome = self._refusal(call, delivery) or _not_now(plan, delivery)
         if run.outcome is None:
             run.request = Request(call, delivery, self.hostname)
             if self.log_info:
@@ -251,7 +253,10 @@ class Executor:
         if plan.adapt_result is not None:
             value = plan.adapt_result(value)
         if type(value) not in _UNCHANGING and self.freeze is not None and self._is_used(call, plan):
-            value = self.freeze(value)
+            try:
+                value = self.freeze(value)
+            except SerializationError as exc:
+                return _unwritable(plan, exc)
         return Outcome(states.SUCCESS, value)
 
     def _is_used(self, call: TaskCall, plan: TaskPlan) -> bool:
@@ -263,15 +268,13 @@ class Executor:
         if plan.autoretry is not None and not isinstance(exc, (Retry, Ignore, Reject, SerializationError)):
             exc = plan.autoretry(exc)
         if isinstance(exc, Retry):
-            cause = exc.exc if exc.exc is not None else exc
-            return Outcome(states.RETRY, exc, _format(cause))
+            return Outcome(states.RETRY, exc, _format(_cause(exc)))
         if isinstance(exc, Ignore):
             return Outcome(states.IGNORED)
         if isinstance(exc, Reject):
             reason = "" if exc.requeue else f"rejected by the task: {exc.reason}"
             return Outcome(states.REJECTED, exc, dead=reason, requeue=exc.requeue)
-        dead = "" if plan.acks_on_failure else f"{type(exc).__name__}: {exc}"
-        return Outcome(states.FAILURE, exc, _format(exc), dead=dead)
+        return _failure(plan, exc, _format(exc))
 
     # -- tell the task's handlers, the hooks and the log ------------------------------------------------------
 
@@ -280,20 +283,24 @@ class Executor:
         assert plan is not None
         assert call is not None
         state = outcome.state
+        einfo = None
+        if plan.takes_einfo and isinstance(outcome.value, BaseException) and state != states.SUCCESS:
+            einfo = exception_info(_cause(outcome.value), outcome.traceback)
         try:
             if state == states.SUCCESS:
                 if plan.on_success is not None:
                     plan.on_success(outcome.value, call.id, call.args, call.kwargs)
             elif state == states.RETRY:
                 if plan.on_retry is not None:
-                    plan.on_retry(outcome.value.exc, call.id, call.args, call.kwargs, outcome.traceback)
+                    plan.on_retry(outcome.value.exc, call.id, call.args, call.kwargs, einfo)
             elif state == states.FAILURE and plan.on_failure is not None:
-                plan.on_failure(outcome.value, call.id, call.args, call.kwargs, outcome.traceback)
+                plan.on_failure(outcome.value, call.id, call.args, call.kwargs, einfo)
             if plan.after_return is not None and state != states.IGNORED:
-                plan.after_return(state, outcome.value, call.id, call.args, call.kwargs, outcome.traceback)
+                plan.after_return(state, outcome.value, call.id, call.args, call.kwargs, einfo)
         except Exception as exc:
             logger.exception("a handler of task %s[%s] raised", call.task, call.id)
-            outcome = Outcome(states.FAILURE, exc, _format(exc))
+            if state == states.SUCCESS:
+                outcome = _failure(plan, exc, _format(exc))
         self._observe(run, outcome)
         self._log(run, outcome)
         return outcome
@@ -379,8 +386,8 @@ class Executor:
         elif _ignored(call, plan) and not (state == states.FAILURE and plan.store_errors):
             return None
         value = outcome.value
-        if isinstance(value, Retry) and value.exc is not None:
-            value = value.exc
+        if isinstance(value, Retry):
+            value = _cause(value)
         children = run.request.children if run.request is not None else None
         return TaskMeta(
             task_id=call.id,
@@ -420,6 +427,31 @@ def _extended(run: Run, hostname: str) -> dict[str, Any]:
         "retries": call.retries,
         "queue": run.delivery.queue,
     }
+
+
+def _cause(exc: BaseException) -> BaseException:
+    """What a retry is for."""
+    return exc.exc if isinstance(exc, Retry) and exc.exc is not None else exc
+
+
+def _not_now(plan: TaskPlan, delivery: Delivery) -> Outcome | None:
+    """Why a run that nothing forbids does not start now: its process died before, or its rate is used up."""
+    if delivery.attempt > 1 and not plan.reject_on_worker_lost:
+        exc = WorkerLost("the process that ran it died, and task_reject_on_worker_lost is off")
+        return _failure(plan, exc, None)
+    wait = plan.bucket.wait(time.monotonic()) if plan.bucket is not None else 0.0
+    return Outcome(states.PENDING, requeue=True, delay=wait) if wait else None
+
+
+def _failure(plan: TaskPlan, exc: BaseException, text: str | None) -> Outcome:
+    dead = "" if plan.acks_on_failure else f"{type(exc).__name__}: {exc}"
+    return Outcome(states.FAILURE, exc, text, dead=dead)
+
+
+def _unwritable(plan: TaskPlan, cause: SerializationError) -> Outcome:
+    """A result without a form: the task's author has to know what to change, not where tq noticed."""
+    exc = EncodeError(f"the result of task {plan.name} cannot be stored: {cause}; return plain values")
+    return _failure(plan, exc, f"tq.errors.EncodeError: {exc}\n")
 
 
 def _ignored(call: TaskCall, plan: TaskPlan) -> bool:

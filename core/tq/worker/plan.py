@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tq.policy.ratelimit import TokenBucket
+
 Handler = Callable[..., Any]
 
 
@@ -27,6 +29,10 @@ class TaskPlan:
     track_started: bool = False
     acks_late: bool = True
     acks_on_failure: bool = True
+    reject_on_worker_lost: bool = True
+    """Run again what a dead process ran; otherwise it fails (`task_reject_on_worker_lost`)."""
+    bucket: TokenBucket | None = None
+    """Keeps the rate limit; used by the engine's thread alone."""
     soft_time_limit: float | None = None
     time_limit: float | None = None
     max_retries: int | None = 3
@@ -42,3 +48,8 @@ class TaskPlan:
     on_failure: Handler | None = None
     on_retry: Handler | None = None
     after_return: Handler | None = None
+
+    @property
+    def takes_einfo(self) -> bool:
+        """Whether a handler wants to know about an exception."""
+        return (self.on_failure or self.on_retry or self.after_return) is not None

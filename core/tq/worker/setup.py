@@ -32,6 +32,7 @@ class WorkerSetup:
     hostname: str = ""
     limits: Limits = NO_WORKER_LIMITS
     largest_batch: int = LARGEST
+    """Deliveries to take at once for each seat, at most."""
     child_started: Callable[..., None] | None = None
     child_stopping: Callable[..., None] | None = None
     quiet: threading.Lock = field(default_factory=lambda: threading.Lock())
@@ -51,7 +52,12 @@ class WorkerSetup:
     def slots_engine(self, seats: Sequence[Seat], spawn: Spawn) -> Engine:
         """As many bodies at once as there are seats."""
         return SlotsEngine(
-            self.stores, self.executor, seats, spawn, limits=self.limits, largest_batch=self.largest_batch
+            self.stores,
+            self.executor,
+            seats,
+            spawn,
+            limits=self.limits,
+            largest_batch=min(LARGEST, self.largest_batch * len(seats)),
         )
 
     def local_seat(self) -> Seat:
