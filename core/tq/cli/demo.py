@@ -111,7 +111,7 @@ def _start(place: Place, log: Path) -> subprocess.Popen[bytes]:
 
     with log.open("ab") as output:
         options = stage.worker_options(place, log)
-        return start_worker("tq.demo", options=options, environ=stage.environment(place), output=output)
+        return start_worker("tq.demo", ["-q"], options, environ=stage.environment(place), output=output)
 
 
 def _tidy(app: TQ, place: Place, run: Run) -> None:
