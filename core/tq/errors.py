@@ -128,7 +128,7 @@ class MaxRetriesExceeded(TaskError):
     def __init__(self, *args: Any, task_args: Any = (), task_kwargs: Any = None) -> None:
         super().__init__(*args)
         self.task_args = task_args
-        self.task_kwargs = {} if task_kwargs is None else task_kwargs
+        self.task_kwargs: Any = {} if task_kwargs is None else task_kwargs
 
 
 class WaitInTask(TaskError, RuntimeError):

@@ -44,12 +44,12 @@ class Request:
         is_eager: bool = False,
         called_directly: bool = False,
     ) -> None:
-        self.call = call
-        self.task = call.task
-        self.delivery = delivery
-        self.hostname = hostname
-        self.is_eager = is_eager
-        self.called_directly = called_directly
+        self.call: TaskCall = call
+        self.task: str = call.task
+        self.delivery: Delivery | None = delivery
+        self.hostname: str = hostname
+        self.is_eager: bool = is_eager
+        self.called_directly: bool = called_directly
         self.children: list[Any] = []
         self.follow_ups: list[Any] = []
 

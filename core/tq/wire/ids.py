@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 _BATCH = 256
 
@@ -36,5 +37,5 @@ def _form(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-new_id = _Ids()
+new_id: Callable[[], str] = _Ids()
 """Return a new random UUID (version 4) as text. Thread-safe and fork-safe."""
