@@ -44,3 +44,7 @@ class TestRedisBroker(BrokerConformance):
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:
         return f"redis://user:s3cret@127.0.0.1:{free_port}/0"
+
+    @pytest.fixture
+    def wrong_password_url(self, redis_server: Callable[..., RedisServer]) -> str:
+        return redis_server("requirepass right").url.replace("//", "//:s3cret@")

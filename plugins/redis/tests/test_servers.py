@@ -23,7 +23,7 @@ from tq.errors import (
     PublishError,
 )
 from tq.options import parse_options
-from tq.records import Action, Settlement, TaskMeta
+from tq.records import Action, Revocation, Settlement, TaskMeta
 from tq.testing.broker_kit import BrokerKit, beat, envelope, ids, settle
 from tq.wire.json import JsonSerializer
 from tq_redis import RedisBackend, RedisBroker
@@ -58,6 +58,8 @@ def exercise(kit: BrokerKit, backend: RedisBackend | None = None) -> None:
     assert len(kit.take(other, 5)) == 5
     assert kit.rest(other) == []
     assert broker.purge("q") == 1
+    broker.revoke([Revocation("a")], expires=60)
+    assert Revocation("a") in broker.revoked(0)[1]
     if backend:
         backend.store([TaskMeta("t", "STARTED"), TaskMeta("u", "SUCCESS", 1)])
         assert set(backend.get(["t", "u"])) == {"t", "u"}

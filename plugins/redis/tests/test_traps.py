@@ -10,8 +10,9 @@ import pytest
 from tq.errors import BrokerError, LeaseLost
 from tq.records import Action, Message, Settlement
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle, task_id
-from tq_redis.consumer import BATCH_BYTES, RedisConsumer
-from tq_redis.scripts import TURN
+from tq_redis.consumer import RedisConsumer
+from tq_redis.scripts import REAP, TURN
+from tq_redis.turns import BATCH_BYTES
 
 
 def held(raw: Any, queue: str, consumer_id: str) -> int:
@@ -22,7 +23,7 @@ def held(raw: Any, queue: str, consumer_id: str) -> int:
 def request_of(consumer: Any, number: int, limit: int, batch: Any = ()) -> tuple[list[str], list[Any]]:
     """Keys and arguments of a turn, as the consumer sends them."""
     assert isinstance(consumer, RedisConsumer)
-    keys, args = consumer._request(batch, number, limit)
+    keys, args = consumer._turns._request(batch, number, limit)
     return keys, args
 
 
@@ -87,6 +88,18 @@ def test_a_request_of_a_dead_consumer_lends_nothing(kit: BrokerKit, raw: Any) ->
     with pytest.raises(LeaseLost):
         consumer.receive(1, 0)
     assert ids(kit.take(kit.consumer(broker, "q"), 5)) == sent
+
+
+def test_a_dead_consumer_hands_out_nothing_that_it_kept_back(kit: BrokerKit) -> None:
+    broker = kit.broker()
+    kit.send(broker, "q", *names(10))
+    consumer = kit.consumer(broker, "q")
+    first = kit.take(consumer, 1)
+    consumer._found = list(kit.take(consumer, 3))  # type: ignore[attr-defined]
+    broker.release(consumer.id)
+    assert settle(consumer, first) == [False]
+    with pytest.raises(LeaseLost):
+        consumer.receive(3, 0)
 
 
 def test_the_id_of_a_dead_consumer_is_never_taken_again(kit: BrokerKit, raw: Any) -> None:
@@ -223,8 +236,6 @@ def test_what_was_decided_first_holds_when_another_goes_on(kit: BrokerKit, raw: 
     taken = kit.take(consumer, 300)
     oldest = int(taken[0].receipt)
     # The first reaper dies after one slice; the second knows nothing of what was running.
-    from tq_redis.scripts import REAP
-
     keys = broker._layout.queue("q")  # type: ignore[attr-defined]
     first = [f"tq:consumer:{consumer.id}", keys.consumers, keys.inflight(consumer.id), keys.dead, keys.buried]
     args = [consumer.id, 1, -1, "dead", "killed", 3, str(oldest), 100, keys.wake]

@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq.contracts.results import BackendCap, ResultBackend
-from tq.errors import BackendError, BackendUnavailable
-from tq_redis import faults
-from tq_redis.address import mask, read_address
-from tq_redis.connect import Connector
+from tq_redis.address import Address
 from tq_redis.document import read_document, write_document
 from tq_redis.link import Down, Refused, pack
 from tq_redis.options import BackendOptions, refuse_explained
-from tq_redis.pool import Pool
 from tq_redis.scripts import STORE
+from tq_redis.server import Server
 from tq_redis.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -44,19 +41,21 @@ class RedisBackend(ResultBackend):
         refuse_explained(url, options or {})
         super().__init__(url, options, serializer=serializer, expires=expires)
         self.options: BackendOptions
-        self.address = read_address(url, self.options)
-        self._shown = mask(url)
-        connector = Connector(self.address, self.options)
-        self._pool = Pool(connector, self.options.max_connections)
-        self._subscription = Subscription(connector, self.options.socket_timeout)
+        self._server = Server(url, self.options, for_results=True)
+        self._subscription = Subscription(self._server.connector, self.options.socket_timeout)
         prefix = self.options.global_keyprefix
         # Celery's rule: a prefix that ends like a word is set off.
         self._prefix = (prefix if not prefix or prefix[-1] in ":_-." else f"{prefix}_") + _KEY
         self.live_ms = max(1, round(expires * 1000)) if expires else 0
         """Milliseconds that a document lives, 0: for ever."""
 
+    @property
+    def address(self) -> Address:
+        """The database. A broker of the same one can store results itself."""
+        return self._server.address
+
     def __repr__(self) -> str:
-        return f"RedisBackend({self._shown!r})"
+        return f"RedisBackend({self._server.shown!r})"
 
     def document(self, meta: TaskMeta) -> tuple[str, bytes]:
         """The key, which is also the channel, and the bytes of a document. Raises `BackendError`."""
@@ -76,7 +75,9 @@ class RedisBackend(ResultBackend):
         found: dict[str, TaskMeta] = {}
         for at in range(0, len(task_ids), _SLICE):
             part = task_ids[at : at + _SLICE]
-            (values,) = self._call([pack((b"MGET", *(self._prefix + i for i in part)))], "read results")
+            (values,) = self._server.call(
+                [pack((b"MGET", *(self._prefix + i for i in part)))], "read results"
+            )
             for task_id, raw in zip(part, values, strict=True):
                 if raw is not None:
                     found[task_id] = read_document(task_id, raw, self.serializer)
@@ -97,57 +98,31 @@ class RedisBackend(ResultBackend):
         try:
             self._subscription.wait(list(names), ready, time.monotonic() + timeout)
         except (Down, Refused) as exc:
-            raise self._fail(exc, "wait for results") from exc
+            raise self._server.fail(exc, "wait for results") from exc
         return read
 
     def forget(self, task_ids: Sequence[str]) -> None:
         for at in range(0, len(task_ids), _SLICE):
             keys = [self._prefix + task_id for task_id in task_ids[at : at + _SLICE]]
             self._subscription.forget(keys)
-            self._call([pack((b"UNLINK", *keys))], "forget results")
+            self._server.call([pack((b"UNLINK", *keys))], "forget results")
 
     def close(self) -> None:
         self._subscription.close()
-        self._pool.close()
+        self._server.pool.close()
 
     def after_fork(self) -> None:
         self._subscription.after_fork()
-        self._pool.after_fork()
+        self._server.pool.after_fork()
 
     def _save(self, documents: list[tuple[str, bytes]]) -> None:
         commands = []
         for key, data in documents:
             live = (b"PX", self.live_ms) if self.live_ms else ()
-            commands.append(pack((b"SET", key, data, *live)) + pack((b"PUBLISH", key, data)))
-        if commands:
-            self._call(commands, "store results", replies=2 * len(commands))
+            commands += [pack((b"SET", key, data, *live)), pack((b"PUBLISH", key, data))]
+        self._server.call(commands, "store results")
 
     def _save_unless_done(self, documents: list[tuple[str, bytes]]) -> None:
-        if not documents:
-            return
-        keys, args = [key for key, _ in documents], [self.live_ms, *(data for _, data in documents)]
-        try:
-            self._pool.run(STORE, keys, args, self._until(), again=True)
-        except (Down, Refused) as exc:
-            raise self._fail(exc, "store results") from exc
-
-    def _until(self) -> float:
-        return time.monotonic() + self.options.socket_timeout
-
-    def _call(self, commands: list[bytes], doing: str, *, replies: int | None = None) -> list[Any]:
-        """Commands that may run twice without harm."""
-        try:
-            count = len(commands) if replies is None else replies
-            found = self._pool.call(b"".join(commands), count, self._until(), again=True)
-            for reply in found:
-                if isinstance(reply, Refused):
-                    raise reply
-        except (Down, Refused) as exc:
-            raise self._fail(exc, doing) from exc
-        return found
-
-    def _fail(self, error: Down | Refused, doing: str) -> BackendError:
-        if isinstance(error, Down):
-            return BackendUnavailable(faults.down(error, self._shown, doing), url=self._shown)
-        sentence, temporary = faults.refused(error, self._shown, doing)
-        return (BackendUnavailable if temporary else BackendError)(sentence, url=self._shown)
+        if documents:
+            keys, args = [key for key, _ in documents], [self.live_ms, *(data for _, data in documents)]
+            self._server.run(STORE, keys, args, "store results")

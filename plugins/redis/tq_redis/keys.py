@@ -77,6 +77,12 @@ class Layout:
         """The hash that says that a consumer lives, and what it reads."""
         return f"{self._prefix}tq:consumer:{consumer_id}"
 
+    def revocations(self) -> list[str]:
+        """Version, revocations by version, and by end of life. The tag keeps them together; no key of a
+        queue that has this name is called so."""
+        own = f"{self._prefix}tq:{{revoked}}:revocations"
+        return [f"{own}:version", own, f"{own}:until"]
+
     def code(self, priority: int | None) -> int:
         """The list for a new message of this priority."""
         if not priority:

@@ -10,8 +10,8 @@ from tq.errors import PublishError
 from tq.records import Envelope
 from tq_redis.link import Down, Refused, pack
 from tq_redis.outgoing import Outbox, Outgoing, unique_texts
-from tq_redis.pool import Pool
 from tq_redis.scripts import PUBLISH
+from tq_redis.server import Server
 
 _COUNT = 256
 _BYTES = 512 * 1024
@@ -34,12 +34,12 @@ class _Command:
 
 
 class Publisher:
-    """Publishes for one broker. `fail` makes the error of a lost connection or an error reply."""
+    """Publishes for one broker."""
 
-    def __init__(self, pool: Pool, outbox: Outbox, fail: Callable[[Exception, str], Exception]) -> None:
-        self._pool = pool
+    def __init__(self, server: Server, outbox: Outbox) -> None:
+        self._server = server
+        self._pool = server.pool
         self._outbox = outbox
-        self._fail = fail
 
     def publish(self, batch: Sequence[Envelope], until: float) -> list[Exception | None]:
         """See `Broker.publish`."""
@@ -74,10 +74,10 @@ class Publisher:
                     for place in command.places:
                         answer[place] = self._refused(reply, batch[place])
         except (Down, Refused) as exc:
-            raise self._fail(exc, f"publish to queue {batch[commands[0].places[0]].queue!r}") from exc
+            raise self._server.fail(exc, f"publish to queue {batch[commands[0].places[0]].queue!r}") from exc
 
     def _refused(self, reply: Refused, envelope: Envelope) -> Exception:
-        error = self._fail(reply, f"publish to queue {envelope.queue!r}")
+        error = self._server.fail(reply, f"publish to queue {envelope.queue!r}")
         return PublishError(str(error), url=getattr(error, "url", ""))
 
 

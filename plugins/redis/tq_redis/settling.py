@@ -7,10 +7,9 @@ from typing import Any
 
 from tq.records import Action, Settlement, TaskMeta
 from tq_redis.keys import QueueKeys
+from tq_redis.lives import REASON
 from tq_redis.outgoing import Outbox, Outgoing, unique_texts
 
-_REASON = 2048
-"""Most bytes kept of the reason of a dead letter."""
 Document = Callable[[TaskMeta], tuple[str, bytes]]
 """Gives key and bytes of a result."""
 
@@ -31,6 +30,8 @@ class Instructions:
         rest: list[Settlement] = []
         results: list[TaskMeta] = []
         for settlement in batch:
+            if settlement.delivery.queue not in self._queues:
+                continue
             result = settlement.result if document else None
             if settlement.action is not Action.ACK or settlement.publish:
                 rest.append(settlement)
@@ -96,7 +97,7 @@ class Instructions:
         if settlement.action is Action.ACK:
             return "X", queue, receipt
         if settlement.action is Action.DEAD:
-            reason = settlement.reason.encode("utf-8", "replace")[:_REASON]
+            reason = settlement.reason.encode("utf-8", "replace")[:REASON]
             return "T", queue, receipt, reason, self._key(keys.dead, keys.buried)
         if settlement.delay > 0:
             delay_ms = max(1, round(settlement.delay * 1000))
