@@ -50,6 +50,9 @@ def test_one_extra_brings_its_plugin_and_no_other(dist: Path, environment: MakeE
     assert _same_files(dist, empty)
     parts = [CORE, *(p for p in PLUGINS if p.name in empty.ours())]
     assert {group: set(names) for group, names in empty.loaded_entry_points().items()} == _declared(parts)
+    listed = json.loads(run(empty.folder / "bin" / "tq", "plugins", "--json", cwd=empty.folder))
+    assert {plugin["distribution"] for plugin in listed} == {"tq-core", "tq-sql", "tq-prefork", "tq-redis"}
+    assert [plugin for plugin in listed if plugin["error"]] == []
 
 
 def test_without_an_extra_there_are_the_embedded_broker_and_the_default_pool(
