@@ -85,6 +85,7 @@ def test_names_are_unique() -> None:
     assert len(set(NAMES)) == len(NAMES)
 
 
+@pytest.mark.filterwarnings("ignore::tq.config.catalog.IneffectiveSetting")
 @settings(max_examples=20)
 @given(data=st.data())
 @each_setting

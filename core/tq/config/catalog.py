@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from tq.config import celery_names
 from tq.config.definitions import DEFINITIONS
@@ -62,12 +63,20 @@ class Catalog:
         why = celery_names.WITHOUT_EFFECT.get(name)
         if why is None or name in self.settings:
             return self.require(name, written, origin)
+        self._warn_once(name, f"setting {written} ({origin}) has no effect: {why}")
+        return None
+
+    def warn_if_not_yet(self, setting: Setting, value: Any, origin: str) -> None:
+        """Say once that what this value asks for does not happen so far."""
+        if setting.not_yet and value != setting.default:
+            self._warn_once(
+                setting.name, f"setting {setting.name} ({origin}) has no effect yet: {setting.not_yet}"
+            )
+
+    def _warn_once(self, name: str, message: str) -> None:
         if name not in self._warned:
             self._warned.add(name)
-            warnings.warn(
-                f"setting {written} ({origin}) has no effect: {why}", IneffectiveSetting, stacklevel=2
-            )
-        return None
+            warnings.warn(message, IneffectiveSetting, stacklevel=3)
 
     def is_setting(self, name: str) -> bool:
         """Whether a name that stands among helpers is a setting, here or in Celery."""

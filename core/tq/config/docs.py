@@ -159,7 +159,8 @@ def _section(group: str, settings: Iterable[Setting]) -> str:
     rows = [f"## {group}\n", "| Name | Value | Default | Meaning |", "| --- | --- | --- | --- |"]
     for setting in settings:
         value = type_text(setting.type, setting.unit)
-        rows.append(f"| `{setting.name}` | {value} | {_default(setting)} | {setting.doc} |")
+        doc = f"{setting.doc} No effect yet: {setting.not_yet}." if setting.not_yet else setting.doc
+        rows.append(f"| `{setting.name}` | {value} | {_default(setting)} | {doc} |")
     return "\n".join(rows) + "\n"
 
 

@@ -13,6 +13,7 @@ from tq.config import objects
 from tq.config.catalog import Catalog, IneffectiveSetting
 from tq.config.convert import convert, from_text
 from tq.config.environment import variables
+from tq.config.setting import Setting
 from tq.errors import ImproperlyConfigured
 
 if TYPE_CHECKING:
@@ -113,8 +114,12 @@ class Layers:
         for written, name, value in items:
             setting = self.catalog.find(name, written, origin)
             if setting is not None:
-                layer[name] = Entry(convert(setting, value, origin, strict=strict), origin)
+                layer[name] = self._entry(setting, convert(setting, value, origin, strict=strict), origin)
         return layer
+
+    def _entry(self, setting: Setting, value: Any, origin: str) -> Entry:
+        self.catalog.warn_if_not_yet(setting, value, origin)
+        return Entry(value, origin)
 
     def _add_pending(self, pending: Pending) -> list[str]:
         try:
@@ -150,5 +155,5 @@ class Layers:
             origin = f"environment {variable}"
             setting = self.catalog.find(name, variable, origin)
             if setting is not None:
-                layer[name] = Entry(from_text(setting, text, origin), origin)
+                layer[name] = self._entry(setting, from_text(setting, text, origin), origin)
         return layer

@@ -17,6 +17,7 @@ SETTINGS = (
         doc="Periodic tasks by name: `task`, `schedule` (seconds, timedelta or crontab), `args`, `kwargs`, "
         "`options`, `relative`.",
         group=GROUP,
+        not_yet="this version has no scheduler",
     ),
     Setting(
         name="beat_scheduler",
@@ -24,6 +25,7 @@ SETTINGS = (
         default="file",
         doc="Name of the scheduler's plugin, or `module:attribute` of a class.",
         group=GROUP,
+        not_yet="this version has no scheduler",
     ),
     Setting(
         name="beat_schedule_filename",
@@ -31,6 +33,7 @@ SETTINGS = (
         default=".tq/schedule.db",
         doc="File in which beat keeps when each entry ran last.",
         group=GROUP,
+        not_yet="this version has no scheduler",
     ),
     Setting(
         name="beat_max_loop_interval",
@@ -39,5 +42,6 @@ SETTINGS = (
         unit="seconds",
         doc="Longest sleep of beat between two looks at its schedule; 0: the scheduler decides.",
         group=GROUP,
+        not_yet="this version has no scheduler",
     ),
 )

@@ -48,7 +48,7 @@ SETTINGS = (
         name="result_accept_content",
         type=Names | None,
         default=None,
-        doc="The same for reading results; none: as `accept_content`.",
+        doc="The same for reading results; none: as `accept_content`. `result_serializer` must be among them.",
         group=GROUP,
         prepare=names_from,
     ),
@@ -89,7 +89,8 @@ SETTINGS = (
         name="enable_utc",
         type=bool,
         default=True,
-        doc="Moments in messages (`eta`, `expires`) are written in UTC; otherwise in `timezone`.",
+        doc="With no `timezone`, moments without an offset (`eta`, `expires`) are in UTC; otherwise in the "
+        "machine's own zone. Messages always carry the offset.",
         group=GROUP,
     ),
 )

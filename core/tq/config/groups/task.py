@@ -55,6 +55,7 @@ SETTINGS = (
         doc="Highest priority of queues on brokers where a queue must be declared with one (RabbitMQ); "
         "elsewhere it is always 9.",
         group=GROUP,
+        not_yet="no broker plugin needs it so far",
     ),
     Setting(
         name="task_routes",
@@ -76,7 +77,8 @@ SETTINGS = (
         name="task_default_rate_limit",
         type=str | float | None,
         default=None,
-        doc="Most runs of one task a worker starts: a number a second, or '100/m'; none: no limit.",
+        doc="Most runs of one task that a worker starts: a number a second, or '100/m'; none or 0: no limit. A "
+        "pool's processes share it.",
         group=GROUP,
         check=_rate,
     ),
@@ -122,6 +124,7 @@ SETTINGS = (
         default=False,
         doc="Send an event for each task that is sent.",
         group=GROUP,
+        not_yet="this version sends no events",
     ),
     Setting(
         name="task_acks_late",
@@ -144,7 +147,7 @@ SETTINGS = (
         type=bool,
         default=True,
         doc="A task whose process died runs again, up to `worker_max_attempts`; otherwise it fails with "
-        "`WorkerLost` at once. Celery's default is the other way.",
+        "`WorkerLost` at once, on brokers that count attempts. Celery's default is the other way.",
         group=GROUP,
         prepare=lambda value: True if value is None else value,
     ),

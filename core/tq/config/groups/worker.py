@@ -106,9 +106,10 @@ SETTINGS = (
     Setting(
         name="worker_enable_remote_control",
         type=bool,
-        default=True,
+        default=False,
         doc="Answer remote control: inspect, revoke, shutdown, ...",
         group=GROUP,
+        not_yet="this version has no remote control",
     ),
     Setting(
         name="worker_send_task_events",
@@ -116,6 +117,7 @@ SETTINGS = (
         default=False,
         doc="Send an event for each step of each task (`-E`), for monitors.",
         group=GROUP,
+        not_yet="this version sends no events",
     ),
     Setting(
         name="worker_hijack_root_logger",

@@ -1,0 +1,44 @@
+"""Settings whose work comes with a later version say so where somebody relies on them."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from tq.config import Settings
+from tq.config.catalog import IneffectiveSetting
+from tq.config.definitions import DEFINITIONS
+
+NOT_YET = [setting for setting in DEFINITIONS if setting.not_yet]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("worker_send_task_events", True),
+        ("task_send_sent_event", True),
+        ("worker_enable_remote_control", True),
+        ("task_queue_max_priority", 9),
+        ("beat_schedule", {"tick": {"task": "a", "schedule": 10.0}}),
+    ],
+)
+def test_switching_on_what_is_not_there_yet_warns_once(name: str, value: object) -> None:
+    with pytest.warns(IneffectiveSetting, match=rf"{name} \(TQ\(...\)\) has no effect yet: ") as caught:
+        conf = Settings({name: value}, files=False, environ={})
+        conf[name] = value
+    assert len(caught) == 1
+    assert conf[name] == value
+
+
+@pytest.mark.parametrize("setting", NOT_YET, ids=lambda setting: setting.name)
+def test_the_default_of_such_a_setting_may_be_written_down_in_silence(setting: object) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Settings({setting.name: setting.default}, files=False, environ={})  # type: ignore[attr-defined]
+
+
+def test_the_environment_warns_as_well() -> None:
+    conf = Settings(files=False, environ={"TQ_WORKER_SEND_TASK_EVENTS": "true"})
+    with pytest.warns(IneffectiveSetting, match="environment TQ_WORKER_SEND_TASK_EVENTS"):
+        assert conf.worker_send_task_events is True
