@@ -16,9 +16,10 @@ class _Ids:
         self._refill = threading.Lock()
 
     def __call__(self) -> str:
-        # A forked child must not repeat the ids its parent has buffered.
+        # A forked child must not repeat the ids its parent has buffered, nor wait for a lock that a thread
+        # of the parent held.
         if self._pid != os.getpid():
-            self._ready, self._pid = [], os.getpid()
+            self._ready, self._refill, self._pid = [], threading.Lock(), os.getpid()
         while True:
             try:
                 return self._ready.pop()

@@ -25,8 +25,8 @@ class TestPostgresql(ResultBackendConformance):
     backend_class = SqlBackend
 
     @pytest.fixture
-    def backend_url(self, postgres_url: str) -> str:
-        return f"db+{postgres_url}"
+    def backend_url(self, module_postgres: str) -> str:
+        return f"db+{module_postgres}"
 
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:
@@ -41,8 +41,8 @@ class TestMariadb(ResultBackendConformance):
     backend_class = SqlBackend
 
     @pytest.fixture
-    def backend_url(self, mariadb_url: str) -> str:
-        return f"db+{mariadb_url}"
+    def backend_url(self, module_mariadb: str) -> str:
+        return f"db+{module_mariadb}"
 
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:

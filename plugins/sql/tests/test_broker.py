@@ -41,8 +41,12 @@ class TestSqlite(SqlConformance):
 
 class TestPostgresql(SqlConformance):
     @pytest.fixture
-    def broker_url(self, postgres_url: str) -> str:
-        return postgres_url
+    def broker_url(self, module_postgres: str) -> str:
+        return module_postgres
+
+    @pytest.fixture
+    def wrong_password_url(self, wrong_password_postgres: str) -> str:
+        return wrong_password_postgres
 
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:
@@ -55,8 +59,12 @@ class TestPostgresql(SqlConformance):
 
 class TestMariadb(SqlConformance):
     @pytest.fixture
-    def broker_url(self, mariadb_url: str) -> str:
-        return mariadb_url
+    def broker_url(self, module_mariadb: str) -> str:
+        return module_mariadb
+
+    @pytest.fixture
+    def wrong_password_url(self, wrong_password_mariadb: str) -> str:
+        return wrong_password_mariadb
 
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:

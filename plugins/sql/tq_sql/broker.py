@@ -14,7 +14,7 @@ from tq_sql.backend import SqlBackend
 from tq_sql.consumer import SqlConsumer
 from tq_sql.database import Database, Session
 from tq_sql.dialects import dialect_of
-from tq_sql.faults import broker_faults
+from tq_sql.faults import broker_faults, is_about_data
 from tq_sql.inspection import Inspection
 from tq_sql.options import SqlOptions
 from tq_sql.parcels import Parcel, queues_of, wrap
@@ -80,6 +80,8 @@ class SqlBroker(Broker):
         except BrokerUnavailable:
             raise
         except BrokerError as exc:
+            if not is_about_data(exc.__cause__):
+                raise
             if len(parcels) == 1:
                 errors[next(iter(parcels))] = _refused(exc)
             else:
@@ -105,6 +107,8 @@ class SqlBroker(Broker):
             try:
                 self._put([parcel], timeout)
             except BrokerError as exc:
+                if not is_about_data(exc.__cause__):
+                    raise
                 errors[at] = _refused(exc)
 
     # -- consumers -----------------------------------------------------------------------------------------

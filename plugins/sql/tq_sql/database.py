@@ -6,7 +6,9 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection, Engine
@@ -40,7 +42,10 @@ class Database:
         self._pid = 0
         # A child must neither use nor close what it inherited: closing a SQLite file or a socket there would
         # speak for the parent. So it is kept, untouched.
-        self._inherited: list[Engine] = []
+        self._inherited: list[object] = []
+        self._own = threading.local()
+        # Weak: the session of a thread that ended gives its connection back to the pool.
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
     @property
     def engine(self) -> Engine:
@@ -58,7 +63,7 @@ class Database:
             if isinstance(self.dialect, Sqlite):
                 self.dialect.prepare_folder()
             engine = self.dialect.engine()
-            with engine.connect() as conn:
+            with self.dialect.inside(self.options.socket_timeout), engine.connect() as conn:
                 self._prepare(conn)
         except ImportError as exc:
             raise self.faults.failed(
@@ -76,26 +81,42 @@ class Database:
 
     def _forget(self) -> None:
         if self._engine is not None:
-            self._inherited.append(self._engine)
-            self._engine = None
+            self._inherited += [self._engine, self._own, *self._sessions]
+            self._engine, self._own, self._sessions = None, threading.local(), weakref.WeakSet()
 
     def close(self) -> None:
         """Close idle connections; a later use connects again."""
-        engine, self._engine = self._engine, None
-        if engine is None:
+        if self._pid != os.getpid():
+            self._forget()
             return
-        if self._pid == os.getpid():
-            engine.dispose()
-        else:
-            self._inherited.append(engine)
+        with self._lock:
+            engine, sessions = self._engine, list(self._sessions)
+            self._engine, self._own, self._sessions = None, threading.local(), weakref.WeakSet()
+        for session in sessions:
+            session.close()
+        if engine is not None:
+            with self.dialect.inside(self.options.socket_timeout):
+                engine.dispose()
 
     def transact(self, work: Work[T], *, timeout: float | None = None, read: bool = False) -> T:
-        """Run `work` in one transaction on a connection of the pool."""
+        """Run `work` in one transaction on a connection of this thread or of the pool."""
+        if self.dialect.connection_for_each_thread:
+            return self._own_session().transact(work, timeout=timeout, read=read)
         session = Session(self)
         try:
             return session.transact(work, timeout=timeout, read=read)
         finally:
             session.close()
+
+    def _own_session(self) -> Session:
+        if self._engine is None or self._pid != os.getpid():
+            self.engine  # noqa: B018
+        session: Session | None = getattr(self._own, "session", None)
+        if session is None:
+            session = self._own.session = Session(self)
+            with self._lock:
+                self._sessions.add(session)
+        return session
 
 
 class Session:
@@ -119,16 +140,21 @@ class Session:
         seconds = self._database.options.socket_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         tries, fresh = 0, False
+        dialect = self._database.dialect
+        dialect.limit_call(seconds)
         while True:
             tries += 1
             committing = False
             try:
-                conn = self._open()
-                self._database.dialect.before(conn, deadline - time.monotonic(), read=read)
-                with conn.begin() as transaction:
-                    value = work(conn)
-                    committing = True
-                    transaction.commit()
+                # First, for it has a lock of its own.
+                engine = self._database.engine
+                with dialect.inside(deadline - time.monotonic()):
+                    conn = self._open(engine)
+                    dialect.before(conn, deadline - time.monotonic(), read=read)
+                    with conn.begin() as transaction:
+                        value = work(conn)
+                        committing = True
+                        transaction.commit()
                 return value
             except TQError:
                 raise
@@ -149,8 +175,7 @@ class Session:
                 self._drop(True)
                 raise
 
-    def _open(self) -> Connection:
-        engine = self._database.engine
+    def _open(self, engine: Engine) -> Connection:
         conn = self._conn
         if conn is None or conn.closed or conn.invalidated or conn.engine.pool is not engine.pool:
             conn = self._conn = engine.connect()
@@ -159,7 +184,9 @@ class Session:
     def connect(self) -> Connection:
         """The connection, made now if there is none."""
         try:
-            return self._open()
+            engine = self._database.engine
+            with self._inside():
+                return self._open(engine)
         except FAILURES as exc:
             raise self._database.faults.translate(exc) from exc
 
@@ -179,6 +206,10 @@ class Session:
         conn, self._conn = self._conn, None
         if conn is not None:
             try:
-                conn.close()
+                with self._inside():
+                    conn.close()
             except FAILURES:
                 return
+
+    def _inside(self) -> AbstractContextManager[None]:
+        return self._database.dialect.inside(self._database.options.socket_timeout)

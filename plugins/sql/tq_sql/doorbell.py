@@ -23,11 +23,14 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from tq_sql.bell import Bell, Interrupt, Waiter
+from tq_sql.gate import SQLITE
 
 LOOK_TOLD = 0.05
 """Seconds between two looks at the file, where somebody will ring."""
 LOOK_ALONE = 0.005, 0.02
 """The same where nobody can: at first, and after a while."""
+LOOK_PATIENCE = 30.0
+"""Seconds that a look waits for other threads, which have limits of their own."""
 _MARKS = 4
 _LONGEST = 100
 """Bytes of a socket's path that every system takes."""
@@ -38,8 +41,8 @@ class DoorBell(Bell):
 
     def __init__(self, path: Path, topic: str, *, shared: bool) -> None:
         self._folder = f"{path}-bell"
-        self._topic = topic
-        self._start = (f"{topic}-", f"{topic}.")
+        # Short, because a socket's path has to be.
+        self._topic = f"{zlib.crc32(topic.encode()):08x}"
         self._shared = shared
         self._mouth: socket.socket | None = None
         self._pid = 0
@@ -53,7 +56,7 @@ class DoorBell(Bell):
 
     def _waiting(self, names: Collection[str]) -> list[str]:
         try:
-            found = [name for name in os.listdir(self._folder) if name.startswith(self._start)]
+            found = [name for name in os.listdir(self._folder) if name.startswith(self._topic)]
         except OSError:
             return []
         if found and not self._shared:
@@ -76,7 +79,7 @@ class DoorBell(Bell):
 
     def waiter(self, conn: Connection, interrupt: Interrupt, names: Sequence[str]) -> Waiter:
         marks = "".join(map(_mark, names)) if len(names) <= _MARKS else ""
-        return DoorWaiter(conn, interrupt, f"{self._folder}/{self._topic}{marks}-{os.getpid()}")
+        return DoorWaiter(conn, interrupt, f"{self._folder}/{self._topic}{marks}")
 
 
 def _mark(name: str) -> str:
@@ -149,7 +152,8 @@ class DoorWaiter(Waiter):
 
     def _look(self) -> int:
         try:
-            return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+            with SQLITE.passed(LOOK_PATIENCE):
+                return int(self._file.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as exc:
             raise OSError(str(exc)) from exc
 

@@ -13,6 +13,9 @@ from tq.options import mask_url
 AGAIN = frozenset({"40001", "40P01", "55P03", 1205, 1213})
 """Deadlocks and the like: the transaction was undone, and may simply run again."""
 
+TOO_LARGE = 1153
+"""MySQL: a packet bigger than `max_allowed_packet`; it closes the connection, too."""
+
 # Codes of PostgreSQL (SQLSTATE), MySQL (error number) and sentences of SQLite, and what they mean.
 # Each: (later, what, next step). `later` means that it may heal by itself.
 _REFUSED = (True, "the server cannot be reached", "check that it runs and that host and port are right")
@@ -36,7 +39,7 @@ _CODES: dict[str | int, tuple[bool, str, str]] = {
     "53300": _CROWDED, 1040: _CROWDED, 1203: _CROWDED,
     1205: _BUSY, "55P03": _BUSY, "57014": _BUSY,
     2002: _REFUSED, 2003: _REFUSED, 2005: _REFUSED,
-    1153: (False, "a message is larger than the server takes", "raise max_allowed_packet of the server"),
+    TOO_LARGE: (False, "a message is larger than the server takes", "raise max_allowed_packet of the server"),
 }  # fmt: skip
 _TEXTS: tuple[tuple[str, tuple[bool, str, str]], ...] = (
     ("is locked", _BUSY),
@@ -117,6 +120,13 @@ def reason(exc: BaseException) -> str:
     args = orig.args
     text = str(args[1]) if len(args) > 1 and isinstance(args[0], int) else str(orig)
     return " ".join(text.split())[:500] or type(orig).__name__
+
+
+def is_about_data(exc: BaseException | None) -> bool:
+    """Whether the store refused a value, rather than the user or the whole statement."""
+    if exc is None:
+        return False
+    return isinstance(exc, (sa_exc.DataError, sa_exc.IntegrityError)) or code(exc) == TOO_LARGE
 
 
 def is_disconnect(exc: BaseException) -> bool:

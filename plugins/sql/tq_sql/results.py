@@ -20,6 +20,15 @@ TASK_ID_LENGTH: Final = 155
 _BLOBS: Final = ("result", "children", "args", "kwargs", "stamps")
 _BLOB = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 _TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+# Exact, for ids that differ by case only. Bytes would not do: Celery compares with text.
+_TASK_ID = sa.String(TASK_ID_LENGTH).with_variant(
+    mysql.VARCHAR(TASK_ID_LENGTH, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+_KIND: Final[dict[str, Any]] = {
+    "sqlite_autoincrement": True,
+    "mysql_charset": "utf8mb4",
+    "mariadb_charset": "utf8mb4",
+}
 _MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -28,7 +37,7 @@ TASKS: Final = sa.Table(
     "celery_taskmeta",
     metadata,
     sa.Column("id", _ID, sa.Sequence("task_id_sequence"), primary_key=True, autoincrement=True),
-    sa.Column("task_id", sa.String(TASK_ID_LENGTH), unique=True),
+    sa.Column("task_id", _TASK_ID, unique=True),
     sa.Column("status", sa.String(50)),
     sa.Column("result", _BLOB),
     sa.Column("date_done", _MOMENT, index=True),
@@ -41,7 +50,7 @@ TASKS: Final = sa.Table(
     sa.Column("retries", sa.Integer),
     sa.Column("queue", sa.String(155)),
     sa.Column("stamps", _BLOB),
-    sqlite_autoincrement=True,
+    **_KIND,
 )
 GROUPS: Final = sa.Table(
     "celery_tasksetmeta",
@@ -50,7 +59,7 @@ GROUPS: Final = sa.Table(
     sa.Column("taskset_id", sa.String(155), unique=True),
     sa.Column("result", _BLOB),
     sa.Column("date_done", _MOMENT, index=True),
-    sqlite_autoincrement=True,
+    **_KIND,
 )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, TypeAlias
 
 import sqlalchemy as sa
@@ -26,6 +30,21 @@ class Dialect(ABC):
     def __init__(self, url: URL, options: SqlOptions) -> None:
         self.url = url
         self.options = options
+        # Of the call that runs on this thread: the pool connects in its name.
+        self._call = threading.local()
+
+    def limit_call(self, seconds: float) -> None:
+        """A call begins on this thread, which should not take longer than that."""
+        self._call.ends = time.monotonic() + seconds
+
+    def connect_seconds(self) -> float:
+        """How long connecting may take now."""
+        left = getattr(self._call, "ends", math.inf) - time.monotonic()
+        return min(self.options.connect_timeout, max(0.1, left))
+
+    def inside(self, seconds: float) -> AbstractContextManager[None]:
+        """Wraps whatever calls the driver; enters within `seconds` or raises `TimeoutError`."""
+        return nullcontext()
 
     @abstractmethod
     def engine(self) -> Engine:
@@ -61,6 +80,8 @@ class Dialect(ABC):
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
         """Called before each transaction: it should not take longer than that, and may only read."""
 
+    connection_for_each_thread: ClassVar[bool] = False
+    """Connections cost nothing while idle, so each thread keeps its own instead of asking the pool."""
     deletes_return: ClassVar[bool] = True
     """DELETE … RETURNING."""
 

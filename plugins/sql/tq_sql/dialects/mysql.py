@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.engine import Connection, Engine
 
@@ -21,21 +22,27 @@ class Mysql(Dialect):
     deletes_return = False
 
     def engine(self) -> Engine:
-        return sa.create_engine(
+        engine = sa.create_engine(
             self.url,
             pool_size=self.options.pool_size,
             max_overflow=-1,
             pool_reset_on_return=None,
+            # Arguments of tasks do not belong into tracebacks.
+            hide_parameters=True,
             # The default would lock gaps between rows, and two publishers each other.
             isolation_level="READ COMMITTED",
             connect_args={
-                "connect_timeout": math.ceil(self.options.connect_timeout),
                 "read_timeout": self.options.socket_timeout,
                 "write_timeout": self.options.socket_timeout,
                 "init_command": "SET time_zone = '+00:00'",
                 "charset": "utf8mb4",
             },
         )
+        event.listen(engine, "do_connect", self._hurry)
+        return engine
+
+    def _hurry(self, dialect: Any, record: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        kwargs["connect_timeout"] = max(1, math.ceil(self.connect_seconds()))
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
         """PyMySQL's limits are those of the connection: `socket_timeout`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Sequence
@@ -27,11 +28,11 @@ class Postgresql(Dialect):
             pool_size=self.options.pool_size,
             max_overflow=-1,
             pool_reset_on_return=None,
+            # Arguments of tasks do not belong into tracebacks.
+            hide_parameters=True,
             # Saves a question to the server for each connection.
             use_native_hstore=False,
             connect_args={
-                # libpq knows whole seconds, from 2 up.
-                "connect_timeout": max(2, round(self.options.connect_timeout)),
                 "application_name": "tq",
                 "keepalives_idle": 30,
             },
@@ -42,6 +43,8 @@ class Postgresql(Dialect):
     def _connect(self, dialect: Any, record: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         from tq_sql.dialects.psycopg3 import PatientConnection
 
+        # libpq knows whole seconds, from 2 up.
+        kwargs["connect_timeout"] = max(2, math.ceil(self.connect_seconds()))
         connection = PatientConnection.connect(*args, **kwargs)
         connection.patience = self.options.socket_timeout
         return connection

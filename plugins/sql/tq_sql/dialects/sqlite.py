@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +17,45 @@ from sqlalchemy.pool import QueuePool
 
 from tq_sql.bell import Bell
 from tq_sql.dialects.base import Claim, Dialect, candidates, within
+from tq_sql.dialects.pysqlite import DRIVER, File
 from tq_sql.doorbell import DoorBell
+from tq_sql.gate import SQLITE
 from tq_sql.tables import LENT, Tables
 
-READ = "tq_read"
-"""In `Connection.info`: the next transaction only reads, and so never waits for a writer."""
-BUSY = "tq_busy"
-"""In `Connection.info`: milliseconds to wait for other writers, as set last."""
 WAL_LIMIT = 64 * 1024 * 1024
 
 
 class Sqlite(Dialect):
+    connection_for_each_thread = True
     now = "(julianday('now') - 2440587.5) * 86400.0"
 
     @property
     def path(self) -> Path:
         return Path(self.url.database or "")
 
+    def inside(self, seconds: float) -> AbstractContextManager[None]:
+        return SQLITE.passed(seconds)
+
     def engine(self) -> Engine:
         engine = sa.create_engine(
-            self.url,
+            self.url.set(drivername=DRIVER),
             poolclass=QueuePool,
             pool_size=self.options.pool_size,
             max_overflow=-1,
             pool_reset_on_return=None,
-            connect_args={"timeout": self.options.socket_timeout, "check_same_thread": False},
+            # Arguments of tasks do not belong into tracebacks.
+            hide_parameters=True,
+            connect_args={
+                "timeout": self.options.socket_timeout,
+                "check_same_thread": False,
+                "factory": File,
+            },
         )
         event.listen(engine, "connect", self._connected)
-        event.listen(engine, "begin", _begin)
         return engine
 
     def _connected(self, connection: Any, record: Any) -> None:
-        # SQLAlchemy's own BEGIN would be deferred: two writers that have both read cannot both go on.
+        # Python's own BEGIN would come before some statements and not before others.
         connection.isolation_level = None
         _write_ahead(connection, self.options.socket_timeout)
         connection.execute(f"PRAGMA synchronous={self.options.synchronous}")
@@ -75,17 +83,16 @@ class Sqlite(Dialect):
         return json.dumps(list(ids))
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
-        info = conn.info
-        info[READ] = read
+        file: Any = conn.connection.driver_connection
+        file.reads = read
         # Rounded, so that the same limit is not set again and again.
-        wanted = max(50, round(seconds * 10) * 100)
-        if info.get(BUSY) != wanted:
-            raw: Any = conn.connection.driver_connection
-            raw.execute(f"PRAGMA busy_timeout={wanted}")
-            info[BUSY] = wanted
+        file.wait_for_writers(max(50, round(seconds * 10) * 100))
 
     def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
-        conn.execute(_insert(tables), rows)
+        conn.exec_driver_sql(
+            f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES (?, ?, ?)",
+            [(row["queue"], row["lane"], row["payload"]) for row in rows],
+        )
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         return set(conn.execute(_remember(tables), {"ids": json.dumps(list(ids)), "ttl": ttl}).scalars())
@@ -121,12 +128,6 @@ class Sqlite(Dialect):
         )
 
 
-def _insert(tables: Tables) -> sa.Insert:
-    return sa.insert(tables.messages).values(
-        queue=sa.bindparam("queue"), lane=sa.bindparam("lane"), payload=sa.bindparam("payload")
-    )
-
-
 def _remember(tables: Tables) -> Any:
     values = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
     ends = sa.literal_column(Sqlite.now, sa.Double) + sa.bindparam("ttl", type_=sa.Double)
@@ -139,10 +140,6 @@ def _remember(tables: Tables) -> Any:
         .on_conflict_do_nothing()
         .returning(c.task_id)
     )
-
-
-def _begin(conn: Connection) -> None:
-    conn.exec_driver_sql("BEGIN" if conn.info.get(READ) else "BEGIN IMMEDIATE")
 
 
 def _write_ahead(connection: Any, timeout: float) -> None:
