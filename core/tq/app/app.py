@@ -546,6 +546,10 @@ class TQ:
             published=published,
         )
 
+    def hear_again(self) -> None:
+        """Look the receivers of the publishing signals up again; they are bound once, so that none costs nothing."""
+        self.__dict__.pop("publisher", None)
+
     @cached_property
     def router(self) -> Router:
         """Decides queues, as the settings were when it was first needed."""

@@ -47,5 +47,8 @@ _SIGNALS = "tq.signals"
 
 def publishing_hooks(app: TQ) -> tuple[Observer, Observer]:
     """Observers of messages before and after they are published; None where nobody listens."""
+    # A web application may import the module that connects a receiver after its first publish.
+    signals.before_task_publish.watch(app.hear_again)
+    signals.after_task_publish.watch(app.hear_again)
     manager = hooks_of(app)
     return manager.bind("message_publishing"), manager.bind("message_published")

@@ -31,6 +31,7 @@ class Signal:
         self._lock = threading.Lock()
         # Replaced, never changed: sending takes no lock.
         self._connections: tuple[_Connection, ...] = ()
+        self._watchers: set[weakref.WeakMethod[Callable[[], None]]] = set()
 
     @overload
     def connect(
@@ -75,7 +76,19 @@ class Signal:
             if all(other.key != connection.key for other in living):
                 living = (*living, connection)
             self._connections = living
+            watchers = tuple(self._watchers)
+        for watcher in watchers:
+            told = watcher()
+            if told is not None:
+                told()
         return receiver
+
+    def watch(self, method: Callable[[], None]) -> None:
+        """Call this method, as long as its object lives, each time that a receiver was connected: for those who
+        leave out work that nobody hears of."""
+        with self._lock:
+            self._watchers = {watcher for watcher in self._watchers if watcher() is not None}
+            self._watchers.add(weakref.WeakMethod(method))
 
     def disconnect(
         self, receiver: Callable[..., Any] | None = None, sender: object = None, dispatch_uid: Hashable = None
