@@ -259,5 +259,6 @@ def dies(name: str) -> None:
 
 
 @app.task
-def dies_by_signal() -> None:
+def dies_by_signal(name: str) -> None:
+    ledger.write("dies", name)
     os.kill(os.getpid(), signal.SIGKILL)

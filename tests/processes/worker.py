@@ -56,6 +56,7 @@ class Workers:
         return {VARIABLE: str(self.ledger.path), **given}
 
     def close(self) -> None:
-        """End what still runs."""
+        """End what still runs. What each said is printed, which pytest shows for a test that failed."""
         for program in self._started:
+            print(f"--- {program.name}\n{program.tail()}")
             program.close()

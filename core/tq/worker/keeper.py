@@ -32,6 +32,7 @@ class Keeper:
         self._wake = setup.losses.wake
         self._thread = threading.Thread(target=self._run, name="tq-keeper", daemon=True)
         self._due = 0.0
+        self._told: Sequence[Heartbeat] = ()
         self._every = min(TICK, setup.stores.lease / 6)
 
     def start(self) -> None:
@@ -66,9 +67,7 @@ class Keeper:
     def _tick(self) -> None:
         stores = self._setup.stores
         self._setup.losses.settle()
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + stores.lease / 3
-            self._beat()
+        self._beat()
         dead = stores.broker.maintain(stores.queues, max_attempts=self._setup.losses.max_attempts)
         if dead:
             self._setup.losses.quarantined(dead, "the worker that ran it died")
@@ -78,8 +77,11 @@ class Keeper:
         if Cap.LEASE not in stores.broker.capabilities:
             return
         beats = beats_of(self._pool)
-        if beats:
+        # Told early as well: after a crash, only what the last heartbeat named is charged with an attempt.
+        if beats and (beats != self._told or time.monotonic() >= self._due):
+            self._due = time.monotonic() + stores.lease / 3
             stores.broker.heartbeat(beats, lease=stores.lease)
+            self._told = beats
 
 
 def beats_of(pool: Pool) -> Sequence[Heartbeat]:

@@ -1,0 +1,108 @@
+"""Children and whole workers that die: nothing is lost, what ran runs again, killers end as dead letters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import tasks
+from tests.processes import Ledger, Workers, eventually
+from tq import TQ
+from tq.errors import TimeLimitExceeded, WorkerLost
+
+WAIT = 60.0
+
+
+def pid_of(ledger: Ledger, name: str) -> int:
+    """The process of the newest run."""
+    lines = eventually(lambda: ledger.starting(f"start {name} "), f"{name} to start")
+    return int(lines[-1].split()[2])
+
+
+def test_a_killed_childs_task_runs_again_long_before_a_lease_ends(
+    app: TQ, workers: Workers, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker = workers.start("-c", "2", pool="prefork", broker_lease=600)
+    barrier = tmp_path / "go"
+    result = tasks.waits.delay("killed", str(barrier))
+    first = pid_of(ledger, "killed")
+    neighbours = [tasks.note.delay(f"neighbour-{number}") for number in range(50)]
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: len(ledger.starting("start killed")) == 2, "the second run", seconds=20)
+    assert pid_of(ledger, "killed") != first
+    barrier.touch()
+    assert result.get(timeout=WAIT) == ["killed", 2]
+    assert len({neighbour.get(timeout=WAIT) for neighbour in neighbours}) == 50
+    worker.stop()
+    assert all(ledger.counts()[f"neighbour-{number}"] == 1 for number in range(50))
+
+
+@pytest.mark.parametrize("pool", ["solo", "prefork", "threads"])
+def test_a_killed_workers_tasks_run_again_elsewhere_when_its_lease_ends(
+    app: TQ, workers: Workers, ledger: Ledger, tmp_path: Path, pool: str
+) -> None:
+    first = workers.start(*(() if pool == "solo" else ("-c", "1")), pool=pool, broker_lease=2)
+    barrier = tmp_path / "go"
+    result = tasks.waits.delay("crashed", str(barrier))
+    others = [tasks.note.delay(f"other-{number}") for number in range(20)]
+    pid_of(ledger, "crashed")
+    time.sleep(1)  # A third of a second, with this lease, until the broker knows what the worker runs.
+    first.kill()
+    second = workers.start("-c", "2", pool="prefork", broker_lease=2)
+    eventually(lambda: len(ledger.starting("start crashed")) == 2, "the second run", seconds=30)
+    barrier.touch()
+    assert result.get(timeout=WAIT) == ["crashed", 2]
+    assert len({other.get(timeout=WAIT) for other in others}) == 20
+    second.stop()
+    assert ledger.counts()["end crashed"] == 1
+
+
+@pytest.mark.parametrize("task", [tasks.dies, tasks.dies_by_signal], ids=["exit", "signal"])
+def test_a_task_that_kills_its_process_ends_as_a_dead_letter_after_three_attempts(
+    app: TQ, workers: Workers, ledger: Ledger, task: object
+) -> None:
+    worker = workers.start("-c", "2", pool="prefork")
+    killer = tasks.dies.delay("killer") if task is tasks.dies else tasks.dies_by_signal.delay("killer")
+    neighbours = [tasks.note.delay(f"neighbour-{number}") for number in range(100)]
+    with pytest.raises(WorkerLost):
+        killer.get(timeout=WAIT)
+    assert killer.state == "FAILURE"
+    assert ledger.counts()["dies killer"] == 3
+    (letter,) = app.broker.dead_letters("celery")
+    assert getattr(letter.message, "headers", {})["id"] == killer.id
+    assert letter.reason
+    assert len({neighbour.get(timeout=WAIT) for neighbour in neighbours}) == 100
+    worker.stop()
+    assert all(ledger.counts()[f"neighbour-{number}"] == 1 for number in range(100))
+
+
+def test_a_hard_time_limit_kills_the_child_and_nothing_else(
+    app: TQ, workers: Workers, ledger: Ledger
+) -> None:
+    worker = workers.start("-c", "2", pool="prefork")
+    blocked = tasks.slow.apply_async(["blocked", 300], time_limit=0.5)
+    neighbours = [tasks.note.delay(f"neighbour-{number}") for number in range(50)]
+    with pytest.raises(TimeLimitExceeded):
+        blocked.get(timeout=WAIT)
+    assert len({neighbour.get(timeout=WAIT) for neighbour in neighbours}) == 50
+    worker.stop()
+    assert len(ledger.starting("start blocked")) == 1
+    assert all(ledger.counts()[f"neighbour-{number}"] == 1 for number in range(50))
+    assert app.broker.stats("celery").ready == 0
+
+
+def test_a_living_worker_keeps_a_task_that_is_far_longer_than_the_lease(
+    app: TQ, workers: Workers, ledger: Ledger
+) -> None:
+    busy = workers.start("-c", "1", pool="prefork", broker_lease=2)
+    result = tasks.hold_interpreter.delay("long", 7)
+    pid_of(ledger, "long")
+    other = workers.start(broker_lease=2)
+    assert result.get(timeout=WAIT) == ["long", 1]
+    busy.stop()
+    other.stop()
+    assert len(ledger.starting("start long")) == 1
