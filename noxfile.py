@@ -33,6 +33,7 @@ def lint(session: nox.Session) -> None:
         # The tests of two parts may have the same file names, so these are told apart by their folders.
         ("mypy", "--explicit-package-bases", *_tests(), "tests", "conftest.py", "noxfile.py"),
         ("python", "-m", "tests.public_types"),
+        ("pytest", "tests/typing"),
         ("lint-imports",),
     )
     failed = [" ".join(check) for check in checks if not _passes(session, check)]
