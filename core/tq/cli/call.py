@@ -16,7 +16,7 @@ from tq.client.result import AsyncResult
 from tq.errors import ResultTimeout
 
 
-@click.command()
+@click.command(short_help="Send a task.")
 @click.argument("name")
 @click.option("-a", "--args", type=Json(list, "-a '[2, 3]'"), default="[]", help="Positional arguments.")
 @click.option("-k", "--kwargs", type=Json(dict, """-k '{"x": 2}'"""), default="{}", help="Keyword arguments.")

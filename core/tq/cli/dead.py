@@ -57,6 +57,10 @@ def dead() -> None:
     They lie beside their queue with the reason: bytes that are no message, tasks that nobody knows, messages
     that killed their workers too often. IDs are those that `list` shows, or task ids; without IDs the options
     choose, and without -Q the queues that a worker of this app reads.
+
+    \b
+      tq -A shop dead list --since 2h
+      tq -A shop dead requeue --task shop.charge
     """
 
 

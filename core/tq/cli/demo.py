@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 
 
-@click.command()
+@click.command(short_help="Count words in many files with a real worker.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--broker", metavar="URL", help="Broker, in place of an embedded database.")
 @click.option("--backend", metavar="URL", help="Result backend; default: the broker, if it can be one.")

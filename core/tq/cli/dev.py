@@ -25,7 +25,7 @@ class Changes(Protocol):
     def __iter__(self) -> Iterator[set[str]]: ...
 
 
-@click.command()
+@click.command(short_help="Run a worker that follows its source files.")
 @click.argument("arguments", nargs=-1, metavar="[MODULE] [-- WORKER OPTIONS]")
 @click.option(
     "--watch",

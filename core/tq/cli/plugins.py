@@ -8,7 +8,7 @@ from tq.cli.output import write_columns, write_json
 from tq.plugins import registry
 
 
-@click.command()
+@click.command(short_help="List what is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Write a list of objects, as JSON.")
 def plugins(as_json: bool) -> None:
     """List the installed plugins, each loaded for a look: brokers, result backends, serializers, pools,

@@ -15,7 +15,7 @@ from tq.errors import ImproperlyConfigured
 from tq.options import mask_url
 
 
-@click.command()
+@click.command(short_help="Remove what waits in the queues.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
 @click.option("-Q", "--queues", type=Names(), default=(), help="Only these, by commas.")
 @click.option("-X", "--exclude-queues", type=Names(), default=(), help="Not these.")

@@ -30,7 +30,7 @@ IMPORTANT = frozenset(
 )
 
 
-@click.command()
+@click.command(short_help="Show versions and effective settings.")
 @click.option("--all", "every", is_flag=True, help="All settings, not only those that matter or were set.")
 @click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
 @pass_globals

@@ -9,7 +9,7 @@ from tq.cli.outcome import exit_status, look_up, write_outcome
 from tq.errors import NotRegistered
 
 
-@click.command()
+@click.command(short_help="Show what became of a task.")
 @click.argument("task_id", metavar="ID")
 @click.option("-t", "--task", metavar="NAME", help="The task's name: is it known to this app?")
 @click.option("--traceback", is_flag=True, help="Write the traceback of a failure as well.")

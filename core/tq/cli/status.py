@@ -37,7 +37,7 @@ class Status(msgspec.Struct, frozen=True):
     queues: Sequence[QueueStats]
 
 
-@click.command()
+@click.command(short_help="Ask the servers, and look into the queues.")
 @click.option("-Q", "--queues", type=Names(), default=(), help="These queues, by commas.")
 @click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
 @pass_globals

@@ -39,7 +39,7 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
     return int(value)
 
 
-@click.command()
+@click.command(short_help="Run tasks.")
 @click.option(
     "-n", "--hostname", metavar="NAME", help="Node name; %h host, %n its first part, %d its domain."
 )

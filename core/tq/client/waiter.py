@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tq.contracts.results import ResultBackend
 from tq.errors import BackendUnavailable, ResultTimeout
 from tq.policy.backoff import reconnect_delays
 from tq.records import TaskMeta
+
+if TYPE_CHECKING:
+    import asyncio
+
+    _Future = asyncio.Future[TaskMeta]
+    _Awaited = dict[str, list[tuple[asyncio.AbstractEventLoop, _Future]]]
 
 logger = logging.getLogger("tq.client")
 
@@ -20,9 +25,6 @@ THREADS = 8
 SLICE = 0.5
 """Seconds of one call of `ResultBackend.wait`; what is awaited while all threads wait is taken up after it."""
 _GATHER = 0.002
-
-_Future = asyncio.Future[TaskMeta]
-_Awaited = dict[str, list[tuple[asyncio.AbstractEventLoop, _Future]]]
 
 
 class Waiter:
@@ -38,6 +40,8 @@ class Waiter:
 
     async def wait(self, task_id: str, timeout: float | None = None) -> TaskMeta:
         """The document of a task that has ended. Raises `ResultTimeout` after `timeout` seconds."""
+        import asyncio  # not at the top: a third of the time that importing tq takes
+
         loop = asyncio.get_running_loop()
         future: _Future = loop.create_future()
         with self._lock:
