@@ -13,13 +13,21 @@ import msgspec
 from tq.errors import ImproperlyConfigured
 
 T = TypeVar("T", bound=msgspec.Struct)
+_NEXT_URL = re.compile(r";(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
 _SECRET_PARAMETER = re.compile(
     r"([?&;][^=&;#]*(?:passw|secret|token|credential|private_?key)[^=&;#]*=)[^&;#]*", re.IGNORECASE
 )
 
 
 def mask_url(url: str) -> str:
-    """The URL with its password, and what its query calls a secret, as `**`: for logs and errors."""
+    """The URL with its password, and what its query calls a secret, as `**`: for logs and errors.
+
+    Several URLs, separated by `;`, are masked one by one.
+    """
+    return ";".join(_masked(part) for part in _NEXT_URL.split(url))
+
+
+def _masked(url: str) -> str:
     head, scheme_sep, rest = url.partition("://")
     if not scheme_sep:
         return url

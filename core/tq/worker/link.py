@@ -11,17 +11,28 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tq import states
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.pool import StopMode
 from tq.contracts.results import ResultBackend
-from tq.errors import BackendError, BrokerError, LeaseLost
+from tq.errors import (
+    BackendError,
+    BackendUnavailable,
+    BrokerError,
+    LeaseLost,
+    PublishError,
+    SerializationError,
+)
 from tq.options import mask_url
 from tq.policy.backoff import reconnect_delays
-from tq.records import Delivery, Envelope, Settlement, TaskMeta
+from tq.records import Action, Delivery, Envelope, Settlement, TaskMeta
+from tq.wire.exceptions import exception_document
 
 logger = logging.getLogger("tq.worker")
 
 _PAUSE = 0.05
+_UNWRITABLE = (PublishError, SerializationError, BackendError)
+"""Errors that trying again does not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +94,19 @@ class Link:
         """Settle `done`, then receive. Returns nothing where it was told to stop meanwhile."""
         self._store([s.result for s in done if s.result is not None] if not self._joined else ())
         delays = reconnect_delays()
-        failed = False
+        failed = unwritable = False
         while True:
             try:
                 consumer = self._consumer or self._open()
+                if unwritable:
+                    done, unwritable = self._isolate(consumer, done), False
                 settled, deliveries = consumer.turn(done, limit, 0.0 if self._stop else wait)
             except LeaseLost:
                 self._forget(done)
                 done = ()
+            except _UNWRITABLE as exc:
+                logger.error("one of %d settlements cannot be written: %s", len(done), exc)
+                unwritable = True
             except BrokerError as exc:
                 failed = True
                 if not self._pause(exc, next(delays), bool(done)):
@@ -158,6 +174,19 @@ class Link:
         )
         self._consumer = None
 
+    def _isolate(self, consumer: Consumer, done: Sequence[Settlement]) -> list[Settlement]:
+        """Settle each alone; those that cannot be written come back as dead letters that say why."""
+        dead = []
+        for settlement in done:
+            try:
+                consumer.settle([settlement])
+            except _UNWRITABLE as exc:
+                reason = f"what the task left cannot be written: {exc}"
+                dead.append(Settlement(settlement.delivery, Action.DEAD, reason=reason))
+                if settlement.result is not None:
+                    self._store([_failed(settlement.result, exc)])
+        return dead
+
     def _publish(self, pending: list[Envelope]) -> list[Envelope]:
         errors = self._stores.broker.publish(pending, timeout=self._stores.publish_timeout)
         for error in errors:
@@ -174,10 +203,19 @@ class Link:
             try:
                 backend.store(metas)
                 return
-            except BackendError as exc:
+            except BackendUnavailable as exc:
                 if not self._pause(exc, next(delays), True):
                     logger.error("the results of %d tasks were not stored", len(metas))
                     return
+            except (BackendError, SerializationError) as exc:
+                if len(metas) > 1:
+                    for meta in metas:
+                        self._store([meta])
+                elif metas[0].status == states.FAILURE:
+                    logger.error("the failure of task %s cannot be stored: %s", metas[0].task_id, exc)
+                else:
+                    self._store([_failed(metas[0], exc)])
+                return
 
     def _pause(self, exc: Exception, seconds: float, must: bool) -> bool:
         """Wait before the next attempt; False: give up."""
@@ -197,3 +235,16 @@ class Link:
     def _warn_late(self, done: Sequence[Settlement], settled: Sequence[bool]) -> None:
         late = sum(not ok for ok in settled)
         logger.warning("%d of %d settlements came too late: the lease was lost", late, len(done))
+
+
+def _failed(meta: TaskMeta, exc: Exception) -> TaskMeta:
+    """The document of a task whose result the store does not take."""
+    logger.error("the result of task %s cannot be stored: %s", meta.task_id, exc)
+    return TaskMeta(
+        meta.task_id,
+        states.FAILURE,
+        result=exception_document(exc),
+        date_done=meta.date_done,
+        group_id=meta.group_id,
+        parent_id=meta.parent_id,
+    )

@@ -22,12 +22,12 @@ from tq.errors import (
     ImproperlyConfigured,
     PublishError,
 )
-from tq.options import parse_options
+from tq.options import mask_url, parse_options
 from tq.records import Action, Revocation, Settlement, TaskMeta
 from tq.testing.broker_kit import BrokerKit, beat, envelope, ids, settle
 from tq.wire.json import JsonSerializer
 from tq_redis import RedisBackend, RedisBroker
-from tq_redis.address import Address, mask, read_address
+from tq_redis.address import Address, read_address
 from tq_redis.options import BrokerOptions
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def test_bad_urls_are_refused_at_once(url: str) -> None:
 
 
 def test_every_password_of_a_url_is_masked() -> None:
-    masked = mask("sentinel://u:one@a:1;sentinel://:two@b:2/0")
+    masked = mask_url("sentinel://u:one@a:1;sentinel://:two@b:2/0")
     assert "one" not in masked
     assert "two" not in masked
 

@@ -36,23 +36,20 @@ class Address(msgspec.Struct, frozen=True):
     master_name: str | None = None
 
 
-def mask(url: str) -> str:
-    """The URL with every password in it as `**`; a Sentinel URL may hold several."""
-    return ";".join(mask_url(part) for part in _NEXT_URL.split(url))
-
-
 def read_address(url: str, options: Options) -> Address:
     """Read `url`. Raises `ImproperlyConfigured` with the URL masked."""
     scheme, _, rest = url.partition("://")
     kind = _KINDS.get(scheme.lower())
     if kind is None:
-        raise ImproperlyConfigured(f"{mask(url)} is no Redis URL; known: {', '.join(_KINDS)}")
+        raise ImproperlyConfigured(f"{mask_url(url)} is no Redis URL; known: {', '.join(_KINDS)}")
     rest = rest.partition("?")[0]
     asked = options.db if options.db is not None else options.virtual_host
     if kind == "unix":
         return _unix(url, rest, asked or 0)
     if kind == "sentinel" and not options.master_name:
-        raise ImproperlyConfigured(f"{mask(url)} needs to know which master: set the option 'master_name'")
+        raise ImproperlyConfigured(
+            f"{mask_url(url)} needs to know which master: set the option 'master_name'"
+        )
     parts = [re.sub(r"^[a-z+]+://", "", part) for part in rest.split(";") if part]
     read = [_host(url, part, _PORTS.get(kind, 6379)) for part in parts or [""]]
     users = [user for user, _, _ in read if user is not None]
@@ -72,7 +69,9 @@ def _unix(url: str, rest: str, db: int) -> Address:
     user, at, path = rest.rpartition("@")
     name, password = _user(user) if at else (None, None)
     if not path.startswith("/"):
-        raise ImproperlyConfigured(f"{mask(url)} names no socket: write redis+socket:///path/to/redis.sock")
+        raise ImproperlyConfigured(
+            f"{mask_url(url)} names no socket: write redis+socket:///path/to/redis.sock"
+        )
     return Address("unix", path=unquote(path), db=db, username=name, password=password)
 
 
@@ -85,10 +84,10 @@ def _host(
     if not colon:
         host, digits = place, ""
     if digits and not digits.isdecimal():
-        raise ImproperlyConfigured(f"{mask(url)} has no valid port: {digits!r}")
+        raise ImproperlyConfigured(f"{mask_url(url)} has no valid port: {digits!r}")
     path = path.strip("/")
     if path and not path.isdecimal():
-        raise ImproperlyConfigured(f"{mask(url)} names no database: {path!r} is no number")
+        raise ImproperlyConfigured(f"{mask_url(url)} names no database: {path!r} is no number")
     host = unquote(host).strip("[]") or "localhost"
     return _user(user) if at else None, (host, int(digits or port)), int(path) if path else None
 

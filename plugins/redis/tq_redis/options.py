@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from tq.errors import ImproperlyConfigured
-from tq_redis.address import mask
+from tq.options import mask_url
 
 SEPARATOR = "\x06\x16"
 """Between a queue's name and a priority. Source: kombu 5.7, `kombu.transport.redis.PrefixMixin`."""
@@ -78,5 +78,5 @@ def refuse_explained(url: str, options: Mapping[str, Any]) -> None:
     for name in (*options, *dict(parse_qsl(urlsplit(url).query))):
         if name in _EXPLAINED:
             raise ImproperlyConfigured(
-                f"option {name!r} for {mask(url)} has no meaning here, remove it: {_EXPLAINED[name]}"
+                f"option {name!r} for {mask_url(url)} has no meaning here, remove it: {_EXPLAINED[name]}"
             )

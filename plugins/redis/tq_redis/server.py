@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable
+from tq.options import mask_url
 from tq_redis import faults
-from tq_redis.address import mask, read_address
+from tq_redis.address import read_address
 from tq_redis.connect import Connector
 from tq_redis.link import Down, Refused
 from tq_redis.options import Options
@@ -23,7 +24,7 @@ class Server:
 
     def __init__(self, url: str, options: Options, *, for_results: bool) -> None:
         self.address = read_address(url, options)
-        self.shown = mask(url)
+        self.shown = mask_url(url)
         self.connector = Connector(self.address, options)
         self.pool = Pool(self.connector, options.max_connections)
         self._timeout = options.socket_timeout
