@@ -14,6 +14,8 @@ _FORM = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 LONGEST = 30.0
 SLOTS = 8
+_EARLY = 0.001
+"""Part of a slot by which clocks may be early; the next one is later for it."""
 
 
 def parse_rate(limit: str | float | None) -> float | None:
@@ -51,8 +53,8 @@ class TokenBucket:
         """Take a token at `now` (seconds of any steady clock): 0 when the task may start, else the seconds
         until it may ask again; then nothing was taken."""
         slot = 1.0 / self.rate
-        if now >= self._ready_at:
-            self._ready_at = now + slot
+        if now >= self._ready_at - slot * _EARLY:
+            self._ready_at = max(now, self._ready_at) + slot
             return 0.0
         if not self._ready_at <= self._booked <= now + max(LONGEST, SLOTS * slot):
             self._booked = self._ready_at

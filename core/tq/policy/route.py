@@ -103,7 +103,7 @@ class Router:
 def _items(routes: Any) -> Iterable[Any]:
     if routes is None:
         return ()
-    if isinstance(routes, (Mapping, str)) or callable(routes):
+    if isinstance(routes, (Mapping, str)) or callable(routes) or hasattr(routes, "route_for_task"):
         return (routes,)
     if routes and all(_is_pair(item) for item in routes):
         return (list(routes),)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import time
 from typing import Any
 
 from tq.errors import InvalidTask
 
-Moment = dt.datetime | str | None
+_LONGEST = 1e12
 
 
 class LocalZone(dt.tzinfo):
@@ -92,12 +91,9 @@ def seconds(value: Any, what: str) -> float:
     """A number of seconds from a number or a timedelta. Raises `InvalidTask` naming `what`."""
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number):
-            return number
-        raise InvalidTask(f"{what} must be a finite number of seconds, not {value:g}")
+    if type(value) in (int, float):
+        # Larger numbers have no date, and some of them no form as a float.
+        if abs(value) <= _LONGEST:
+            return float(value)
+        raise InvalidTask(f"{what} must be a number of seconds that leads to a date")
     raise InvalidTask(f"{what} must be seconds or a timedelta, not {type(value).__name__}")
