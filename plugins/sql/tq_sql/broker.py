@@ -13,7 +13,6 @@ from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueS
 from tq_sql.backend import SqlBackend
 from tq_sql.consumer import SqlConsumer
 from tq_sql.database import Database, Session
-from tq_sql.dialects import dialect_of
 from tq_sql.faults import broker_faults, is_about_data
 from tq_sql.inspection import Inspection
 from tq_sql.options import SqlOptions
@@ -50,13 +49,13 @@ class SqlBroker(Broker):
         self.url = url
         self._address = address
         prefix = self.options.table_prefix
-        dialect = dialect_of(address.dialect, address.url, self.options)
-        tables = make_tables(prefix, dialect.now)
         faults = broker_faults(url)
+        self._database = Database(address, self.options, faults, self._prepare)
+        dialect = self._database.dialect
+        tables = make_tables(prefix, dialect.now)
         self._store = Store(dialect, tables, faults, f"{prefix}m")
         self._inspection = Inspection(dialect, tables)
         self._revocations = Revocations(dialect, tables)
-        self._database = Database(address, self.options, faults, self._prepare)
         self._joined: SqlBackend | None = None
 
     def _prepare(self, conn: Connection) -> None:
@@ -67,10 +66,11 @@ class SqlBroker(Broker):
 
     def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
         errors: list[Exception | None] = [None] * len(batch)
+        largest = self._database.limits(timeout).largest
         parcels: dict[int, Parcel] = {}
         for at, envelope in enumerate(batch):
             try:
-                parcels[at] = wrap(envelope)
+                parcels[at] = wrap(envelope, largest)
             except PublishError as exc:
                 errors[at] = exc
         if not parcels:

@@ -50,7 +50,7 @@ class SqlConsumer(Consumer):
         """Settle and claim in one transaction; then wait, if nothing was there."""
         self._check_open()
         deadline = time.monotonic() + wait
-        closings = [close_up(s, self._store.to_row) for s in batch]
+        closings = [close_up(s, self._store.to_row, self._store.dialect.largest) for s in batch]
         settled, rows, done = self._session.transact(lambda conn: self._turn(conn, closings, limit))
         self._ring(done)
         if rows or limit <= 0 or wait <= 0:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tq.errors import TQError
-from tq_sql.dialects import dialect_of
+from tq_sql.dialects import Dialect, dialect_of
 from tq_sql.dialects.sqlite import Sqlite
 from tq_sql.faults import AGAIN, Faults, code, is_disconnect
 from tq_sql.options import SqlOptions
@@ -55,6 +55,12 @@ class Database:
         with self._lock:
             return self._start()
 
+    def limits(self, timeout: float) -> Dialect:
+        """The dialect, once the server has told its limits."""
+        self.dialect.limit_call(timeout)
+        self.engine  # noqa: B018
+        return self.dialect
+
     def _start(self) -> Engine:
         if self._engine is not None and self._pid == os.getpid():
             return self._engine
@@ -64,6 +70,7 @@ class Database:
                 self.dialect.prepare_folder()
             engine = self.dialect.engine()
             with self.dialect.inside(self.options.socket_timeout), engine.connect() as conn:
+                self.dialect.started(conn)
                 self._prepare(conn)
         except ImportError as exc:
             raise self.faults.failed(

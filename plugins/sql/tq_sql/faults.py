@@ -13,9 +13,6 @@ from tq.options import mask_url
 AGAIN = frozenset({"40001", "40P01", "55P03", 1205, 1213})
 """Deadlocks and the like: the transaction was undone, and may simply run again."""
 
-TOO_LARGE = 1153
-"""MySQL: a packet bigger than `max_allowed_packet`; it closes the connection, too."""
-
 # Codes of PostgreSQL (SQLSTATE), MySQL (error number) and sentences of SQLite, and what they mean.
 # Each: (later, what, next step). `later` means that it may heal by itself.
 _REFUSED = (True, "the server cannot be reached", "check that it runs and that host and port are right")
@@ -39,7 +36,6 @@ _CODES: dict[str | int, tuple[bool, str, str]] = {
     "53300": _CROWDED, 1040: _CROWDED, 1203: _CROWDED,
     1205: _BUSY, "55P03": _BUSY, "57014": _BUSY,
     2002: _REFUSED, 2003: _REFUSED, 2005: _REFUSED,
-    TOO_LARGE: (False, "a message is larger than the server takes", "raise max_allowed_packet of the server"),
 }  # fmt: skip
 _TEXTS: tuple[tuple[str, tuple[bool, str, str]], ...] = (
     ("is locked", _BUSY),
@@ -107,11 +103,11 @@ def backend_faults(url: str) -> Faults:
 def code(exc: BaseException) -> str | int | None:
     """SQLSTATE of PostgreSQL, or the number of a MySQL error."""
     orig: Any = getattr(exc, "orig", None) or exc
-    state = getattr(orig, "sqlstate", None)
-    if isinstance(state, str):
-        return state
     first = orig.args[0] if orig.args else None
-    return first if isinstance(first, int) else None
+    if isinstance(first, int):
+        return first
+    state = getattr(orig, "sqlstate", None)
+    return state if isinstance(state, str) else None
 
 
 def reason(exc: BaseException) -> str:
@@ -124,9 +120,7 @@ def reason(exc: BaseException) -> str:
 
 def is_about_data(exc: BaseException | None) -> bool:
     """Whether the store refused a value, rather than the user or the whole statement."""
-    if exc is None:
-        return False
-    return isinstance(exc, (sa_exc.DataError, sa_exc.IntegrityError)) or code(exc) == TOO_LARGE
+    return isinstance(exc, (sa_exc.DataError, sa_exc.IntegrityError))
 
 
 def is_disconnect(exc: BaseException) -> bool:

@@ -29,7 +29,7 @@ class Parcel(msgspec.Struct, frozen=True):
     unique: str | None
 
 
-def wrap(envelope: Envelope) -> Parcel:
+def wrap(envelope: Envelope, largest: int | None = None) -> Parcel:
     """Pack an envelope. Raises `PublishError` for what no row can hold."""
     queue = envelope.queue
     if not 0 < len(queue) <= NAME_LENGTH:
@@ -39,6 +39,10 @@ def wrap(envelope: Envelope) -> Parcel:
         payload = pack(envelope)
     except (EncodeError, UnicodeError) as exc:
         raise PublishError(f"cannot publish to queue {queue!r}: {exc}") from exc
+    if largest is not None and len(payload) > largest:
+        raise PublishError(
+            f"a message of {len(payload)} bytes is larger than the server takes; raise its max_allowed_packet"
+        )
     task_id = envelope.message.headers.get("id") if envelope.unique else None
     return Parcel(
         queue,

@@ -33,11 +33,11 @@ class Closing(msgspec.Struct, frozen=True):
     result: ResultRow | None
 
 
-def close_up(settlement: Settlement, to_row: ToRow | None) -> Closing:
+def close_up(settlement: Settlement, to_row: ToRow | None, largest: int | None = None) -> Closing:
     """Pack a settlement. What cannot be stored makes it a dead letter, rather than spoil its batch."""
     receipt = int(settlement.delivery.receipt)
     try:
-        parcels = tuple(map(wrap, settlement.publish))
+        parcels = tuple(wrap(envelope, largest) for envelope in settlement.publish)
         result = to_row(settlement.result) if to_row and settlement.result is not None else None
     except (PublishError, SerializationError) as exc:
         return Closing(receipt, Action.DEAD, 0.0, f"what follows from it cannot be stored: {exc}", (), None)

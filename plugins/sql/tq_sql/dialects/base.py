@@ -30,6 +30,8 @@ class Dialect(ABC):
     def __init__(self, url: URL, options: SqlOptions) -> None:
         self.url = url
         self.options = options
+        self.largest: int | None = None
+        """Bytes of the largest message that the server takes; None where it sets no limit that matters."""
         # Of the call that runs on this thread: the pool connects in its name.
         self._call = threading.local()
 
@@ -76,6 +78,9 @@ class Dialect(ABC):
     def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """Lock the rows of `query`, without those that others have locked."""
         return query
+
+    def started(self, conn: Connection) -> None:
+        """Called once for each process, on its first connection."""
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
         """Called before each transaction: it should not take longer than that, and may only read."""

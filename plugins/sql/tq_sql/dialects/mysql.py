@@ -32,20 +32,28 @@ class Mysql(Dialect):
             # The default would lock gaps between rows, and two publishers each other.
             isolation_level="READ COMMITTED",
             connect_args={
-                "read_timeout": self.options.socket_timeout,
-                "write_timeout": self.options.socket_timeout,
                 "init_command": "SET time_zone = '+00:00'",
                 "charset": "utf8mb4",
             },
         )
-        event.listen(engine, "do_connect", self._hurry)
+        event.listen(engine, "do_connect", self._connect)
         return engine
 
-    def _hurry(self, dialect: Any, record: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        kwargs["connect_timeout"] = max(1, math.ceil(self.connect_seconds()))
+    def _connect(self, dialect: Any, record: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        from tq_sql.dialects.pymysql1 import PatientConnection
+
+        seconds = max(1.0, self.connect_seconds())
+        limits = {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
+        return PatientConnection(*args, **{**kwargs, **limits})
+
+    def started(self, conn: Connection) -> None:
+        # A larger packet makes the server hang up, and nobody knows why.
+        self.largest = int(conn.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()) - 4096
+        conn.rollback()
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
-        """PyMySQL's limits are those of the connection: `socket_timeout`."""
+        raw: Any = conn.connection.driver_connection
+        raw.be_patient(max(0.05, seconds))
 
     def bell(self, topic: str, *, shared: bool) -> Bell:
         return PollingBell()

@@ -1,0 +1,242 @@
+"""PostgreSQL and MariaDB: what only a server can do to its clients."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+import sqlalchemy as sa
+
+from tests.services.mariadb import MariadbServer
+from tests.services.postgres import PostgresServer
+from tq.errors import BackendError, BrokerError, BrokerUnavailable
+from tq.records import Envelope, Message, Settlement, TaskMeta
+from tq.wire.json import JsonSerializer
+from tq_sql import SqlBackend, SqlBroker
+
+T = TypeVar("T")
+SERVERS = ["postgres", "mariadb"]
+
+
+def envelope(task_id: str, queue: str = "q", size: int = 10) -> Envelope:
+    return Envelope(Message({"id": task_id, "task": "t"}, {}, b"x" * size), queue)
+
+
+@pytest.fixture(params=SERVERS)
+def url(request: pytest.FixtureRequest) -> str:
+    """An empty database on each kind of server."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> PostgresServer | MariadbServer:
+    """A server of our own, to be stopped and frozen."""
+    make: Callable[[], PostgresServer | MariadbServer] = request.getfixturevalue(f"{request.param}_server")
+    return make()
+
+
+def first_use(url: str, number: int) -> None:
+    """In a child: the tables may be there or not."""
+    try:
+        SqlBackend(url, serializer=JsonSerializer()).store([TaskMeta(f"r{number}", "SUCCESS", number)])
+        assert SqlBroker(url).publish([envelope(str(number))], timeout=20.0) == [None]
+        os._exit(0)
+    finally:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def test_four_processes_may_create_the_tables_at_once(url: str) -> None:
+    fork = multiprocessing.get_context("fork")
+    children = [fork.Process(target=first_use, args=(url, number)) for number in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0] * 4
+    broker = SqlBroker(url)
+    assert broker.stats("q").ready == 4
+    broker.close()
+
+
+def test_a_connection_that_died_in_the_pool_is_replaced(url: str) -> None:
+    broker = SqlBroker(url)
+    broker.publish([envelope("one")], timeout=4.0)
+    assert end_all_sessions(url) >= 1
+    assert broker.publish([envelope("two")], timeout=4.0) == [None]
+    assert broker.stats("q").ready == 2
+    broker.close()
+
+
+def test_a_consumer_whose_connection_died_keeps_what_it_holds(url: str) -> None:
+    broker = SqlBroker(url)
+    broker.publish([envelope("one"), envelope("two")], timeout=4.0)
+    consumer = broker.consumer(["q"], "c", lease=60.0)
+    held = consumer.receive(1, 0.0)
+    end_all_sessions(url)
+    settled, more = consumer.turn([Settlement(held[0])], 1, 0.0)
+    assert (list(settled), len(more)) == ([True], 1)
+    consumer.close()
+    broker.close()
+
+
+def end_all_sessions(url: str) -> int:
+    """End every connection to this database but our own; returns how many."""
+    engine = sa.create_engine(url)
+    with engine.connect() as conn:
+        if engine.dialect.name == "postgresql":
+            killed = conn.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).all()
+        else:
+            killed = conn.exec_driver_sql(
+                "SELECT id FROM information_schema.processlist "
+                "WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+            ).all()
+            for (number,) in killed:
+                conn.exec_driver_sql(f"KILL {number}")
+    engine.dispose()
+    return len(killed)
+
+
+def test_a_wait_ends_with_an_error_when_the_server_goes_away(
+    server: PostgresServer | MariadbServer,
+) -> None:
+    broker = SqlBroker(server.url)
+    consumer = broker.consumer(["q"], "c", lease=60.0)
+    timer = threading.Timer(0.3, server.stop)
+    timer.start()
+    with pytest.raises(BrokerUnavailable):
+        consumer.receive(1, 20.0)
+    timer.join()
+    server.start()
+    assert survive(lambda: broker.publish([envelope("one")], timeout=4.0)) == [None]
+    assert len(survive(lambda: consumer.receive(1, 5.0))) == 1
+    consumer.close()
+    broker.close()
+
+
+def survive(call: Callable[[], T]) -> T:
+    """Call again while the server is still coming up."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            return call()
+        except BrokerUnavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def test_a_server_that_hangs_is_not_waited_for(server: PostgresServer | MariadbServer) -> None:
+    server.freeze()
+    started = time.monotonic()
+    try:
+        with pytest.raises(BrokerUnavailable):
+            SqlBroker(server.url).publish([envelope("one")], timeout=1.0)
+        assert time.monotonic() - started < 8
+    finally:
+        server.thaw()
+
+
+def test_a_statement_that_hangs_is_not_waited_for(url: str) -> None:
+    broker = SqlBroker(url, {"socket_timeout": 1.0})
+    broker.publish([envelope("one")], timeout=4.0)
+    engine = sa.create_engine(url)
+    with engine.connect() as conn:
+        lock = (
+            "LOCK TABLE tq_messages"
+            if engine.dialect.name == "postgresql"
+            else "LOCK TABLES tq_messages WRITE"
+        )
+        conn.exec_driver_sql(lock)
+        started = time.monotonic()
+        with pytest.raises(BrokerUnavailable):
+            broker.publish([envelope("two")], timeout=1.0)
+        assert time.monotonic() - started < 8
+    engine.dispose()
+    assert broker.publish([envelope("three")], timeout=4.0) == [None]
+    broker.close()
+
+
+def test_postgres_tells_a_waiting_consumer(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tq_sql.listening.LOOK", 60.0)
+    broker = SqlBroker(postgres_url)
+    consumer = broker.consumer(["q"], "c", lease=60.0)
+    timer = threading.Timer(0.2, lambda: broker.publish([envelope("one")], timeout=4.0))
+    timer.start()
+    started = time.monotonic()
+    assert len(consumer.receive(1, 30.0)) == 1
+    assert time.monotonic() - started < 20
+    timer.join()
+    consumer.close()
+    broker.close()
+
+
+def test_postgres_tells_a_waiting_client(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tq_sql.listening.LOOK", 60.0)
+    backend = SqlBackend(postgres_url, serializer=JsonSerializer())
+    backend.prepare()
+    timer = threading.Timer(0.2, lambda: backend.store([TaskMeta("one", "SUCCESS", 1)]))
+    timer.start()
+    started = time.monotonic()
+    assert set(backend.wait(["one"], 30.0)) == {"one"}
+    assert time.monotonic() - started < 20
+    timer.join()
+    backend.close()
+
+
+def test_a_user_who_may_not_create_tables_learns_what_to_grant(
+    shared_postgres: PostgresServer, postgres_url: str
+) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("DROP ROLE IF EXISTS guest")
+        conn.exec_driver_sql("CREATE ROLE guest LOGIN")
+    engine.dispose()
+    url = postgres_url.replace("tq@", "guest:s3cret@")
+    with pytest.raises(BrokerError, match="grant SELECT") as caught:
+        SqlBroker(url).publish([envelope("one")], timeout=4.0)
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(BackendError, match="grant SELECT"):
+        SqlBackend(url, serializer=JsonSerializer()).get(["one"])
+
+
+def test_a_database_that_does_not_exist_is_named_as_the_cause(
+    shared_postgres: PostgresServer, shared_mariadb: MariadbServer
+) -> None:
+    for server in (shared_postgres, shared_mariadb):
+        with pytest.raises(BrokerError, match="database does not exist"):
+            SqlBroker(server.url_of("nowhere")).publish([envelope("one")], timeout=4.0)
+
+
+def test_a_message_larger_than_the_server_takes_spoils_only_itself(mariadb_url: str) -> None:
+    broker = SqlBroker(mariadb_url)
+    answer = broker.publish([envelope("good"), envelope("large", size=40_000_000)], timeout=20.0)
+    assert answer[0] is None
+    assert answer[1] is not None and "max_allowed_packet" in str(answer[1])
+    assert broker.stats("q").ready == 1
+    broker.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [("postgresql://h/db", "psycopg", "postgresql"), ("mysql://h/db", "pymysql", "mysql")],
+)
+def test_a_missing_driver_is_said_with_the_line_that_installs_it(
+    url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    broker = SqlBroker(url)
+    with pytest.raises(BrokerError, match=rf"pip install 'tq-sql\[{extra}\]'"):
+        broker.publish([envelope("one")], timeout=1.0)
