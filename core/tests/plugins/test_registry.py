@@ -87,6 +87,28 @@ def test_serializers_pools_and_schedulers_are_found_by_name(install: Install) ->
     assert registry.load_scheduler("nightly").__name__ == "Nightly"
 
 
+def test_a_serializer_that_asks_for_settings_gets_those_of_its_app(install: Install) -> None:
+    source = SERIALIZER + (
+        "\n    @classmethod\n    def configured(cls, settings):"
+        "\n        made = cls()\n        made.key = settings['task_default_queue']\n        return made\n"
+    )
+    install("acme-mine", source, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
+    app = tq.TQ(task_default_queue="secret", set_as_current=False)
+    assert app.serializers["mine"].key == "secret"  # type: ignore[attr-defined]
+    assert app.serializers["mine"] is app.serializers["mine"]
+
+
+def test_a_serializer_that_refuses_its_settings_says_why(install: Install) -> None:
+    source = SERIALIZER + (
+        "\n    @classmethod\n    def configured(cls, settings):"
+        "\n        from tq.errors import ImproperlyConfigured"
+        "\n        raise ImproperlyConfigured('acme_key is not set')\n"
+    )
+    install("acme-mine", source, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
+    with pytest.raises(ImproperlyConfigured, match="acme_key is not set"):
+        tq.TQ(set_as_current=False).serializers["mine"]
+
+
 def test_a_serializer_may_be_registered_as_an_instance(install: Install) -> None:
     source = SERIALIZER + "\nready = MySerializer()\n"
     install("acme-mine", source, {"tq.serializers": {"mine": "acme_mine:ready"}})

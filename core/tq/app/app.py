@@ -108,7 +108,7 @@ class TQ:
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
         self.tasks: TaskRegistry = TaskRegistry()
-        self.serializers: Serializers = Serializers()
+        self.serializers: Serializers = Serializers(self.conf)
         self._strict = strict_typing
         self._task_cls = task_cls
         self._discover: list[tuple[Any, str | None]] = []

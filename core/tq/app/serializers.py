@@ -9,7 +9,7 @@ from tq.errors import ImproperlyConfigured
 from tq.plugins import registry
 
 if TYPE_CHECKING:
-    from tq.contracts.serializer import Serializer
+    from tq.contracts.serializer import Serializer, SettingsReader
 
 _KNOWN_TYPES = {
     "application/json": "json",
@@ -21,16 +21,19 @@ _KNOWN_TYPES = {
 
 
 class Serializers:
-    """Loads each serializer once, on first use."""
+    """Loads each serializer once, on first use, and with `settings` where it asks for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: SettingsReader) -> None:
+        self._settings = settings
         self._loaded: dict[str, Serializer] = {}
 
     def __getitem__(self, name: str) -> Serializer:
         """By name, or by content type. Raises `PluginError`."""
         found = self._loaded.get(name)
         if found is None:
-            found = self._loaded[name] = registry.load_serializer(_KNOWN_TYPES.get(name, name))
+            found = self._loaded[name] = registry.load_serializer(
+                _KNOWN_TYPES.get(name, name), self._settings
+            )
         return found
 
     def readers(self, accept: Iterable[str], setting: str = "accept_content") -> dict[str, Serializer]:

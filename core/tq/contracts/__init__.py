@@ -5,12 +5,14 @@ from __future__ import annotations
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.pool import Engine, Job, Pool, PoolCap, PoolSetup, Seat, Spawn, StopMode
 from tq.contracts.results import BackendCap, ResultBackend
-from tq.contracts.serializer import Serializer
+from tq.contracts.serializer import CallSerializer, Configurable, Serializer, SettingsReader
 
 __all__ = [
     "BackendCap",
     "Broker",
+    "CallSerializer",
     "Cap",
+    "Configurable",
     "Consumer",
     "Engine",
     "Job",
@@ -20,6 +22,7 @@ __all__ = [
     "ResultBackend",
     "Seat",
     "Serializer",
+    "SettingsReader",
     "Spawn",
     "StopMode",
 ]

@@ -18,7 +18,7 @@ from tq.plugins.kinds import BACKEND, BROKER, POOL, SCHEDULER, SERIALIZER, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tq.contracts import Broker, Pool, ResultBackend, Serializer
+    from tq.contracts import Broker, Pool, ResultBackend, Serializer, SettingsReader
     from tq.plugins.listing import PluginInfo
 
 T = TypeVar("T")
@@ -64,14 +64,18 @@ def backend_class(url: str) -> type[ResultBackend]:
     return cls
 
 
-def load_serializer(name: str) -> Serializer:
-    """The serializer of a name (`json`) or of a class (`module:Class`); raises as `broker_class` does."""
+def load_serializer(name: str, settings: SettingsReader | None = None) -> Serializer:
+    """The serializer of a name (`json`) or of a class (`module:Class`), made from `settings` if it is
+    `tq.contracts.Configurable`; raises as `broker_class` does, and `ImproperlyConfigured`."""
     driver = _named(SERIALIZER, name)
     if not isinstance(driver, type):
         ready: Serializer = driver
         return ready
     try:
-        made: Serializer = driver()
+        configured = getattr(driver, "configured", None)
+        made: Serializer = (
+            driver() if configured is None else configured({} if settings is None else settings)
+        )
     except TQError:
         raise
     except Exception as exc:

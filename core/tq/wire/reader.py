@@ -64,8 +64,9 @@ def _body(message: Message, serializer: Serializer, size_limit: int) -> Any:
         if not isinstance(compression, str):
             raise DecodeError(f"the compression header is {_short(compression)}, not a content type")
         body = decompress(body, compression, limit=size_limit)
+    loads_call = getattr(serializer, "loads_call", None)
     try:
-        return serializer.loads(body)
+        return serializer.loads(body) if loads_call is None else loads_call(body, message.headers)
     except SerializationError:
         raise
     except Exception as exc:  # a serializer that breaks its contract must not take the worker down

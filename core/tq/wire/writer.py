@@ -49,7 +49,9 @@ def write_task(
         "chain": call.chain,
         "chord": call.chord,
     }
-    body = serializer.dumps((call.args, call.kwargs, embed))
+    value = (call.args, call.kwargs, embed)
+    dumps_call = getattr(serializer, "dumps_call", None)
+    body: bytes = serializer.dumps(value) if dumps_call is None else dumps_call(value, headers)
     if compression is not None:
         body, headers["compression"] = compress(body, compression)
     return Message(headers, properties, body, serializer.content_type, serializer.content_encoding)
