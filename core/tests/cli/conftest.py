@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,26 @@ class Program:
         except ProcessLookupError:
             return
         self.process.wait()
+
+
+def living(group: int) -> list[int]:
+    """The processes of a session that run; the dead that nobody has asked for do not count."""
+    rows = list(_from_proc()) if Path("/proc/self/stat").exists() else list(_from_ps())
+    return [pid for pid, pgid, state in rows if pgid == group and state != "Z"]
+
+
+def _from_proc() -> Iterator[tuple[int, int, str]]:
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            state, _, pgid, *_ = file.read_text().rpartition(") ")[2].split()
+            yield int(file.parent.name), int(pgid), state
+
+
+def _from_ps() -> Iterator[tuple[int, int, str]]:
+    command = ["ps", "-e", "-o", "pid=,pgid=,stat="]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        pid, pgid, state = line.split()
+        yield int(pid), int(pgid), state[0]
 
 
 def wait_until(condition: Callable[[], bool], what: Callable[[], str], seconds: float = 20) -> None:

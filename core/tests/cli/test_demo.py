@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tq.demo.files import find
 from tq.demo.totals import percentile
 from tq.demo.word_count import count
 
-from .conftest import Start, Tq, wait_until
+from .conftest import Start, Tq, living, wait_until
 
 
 @pytest.fixture
@@ -73,6 +72,13 @@ def test_the_demo_writes_tables_for_people_and_leaves_a_shared_broker_as_it_was(
     assert all(number == 0 for name, number in rows.items() if "message" in name or "result" in name), rows
 
 
+def test_the_demo_runs_on_redis_with_one_url(library: Path, start: Start, redis_url: str) -> None:
+    program = start("-q", "demo", "library", "-P", "threads", "-c", "2", "--json", "--broker", redis_url)
+    assert program.wait() == 0, program.output
+    figures = json.loads(program.output[program.output.index("{\n") :])["figures"]
+    assert (figures["tasks"], figures["broker"]) == (4, figures["backend"])
+
+
 @pytest.mark.parametrize("how", ["interrupt", "terminate"])
 def test_a_demo_that_is_stopped_takes_its_worker_along(project: Path, start: Start, how: str) -> None:
     program = start("demo", "-P", "solo")
@@ -83,7 +89,7 @@ def test_a_demo_that_is_stopped_takes_its_worker_along(project: Path, start: Sta
         program.process.send_signal(signal.SIGTERM)
     assert program.wait() in (1, 128 + signal.SIGTERM)
     assert "Traceback" not in program.output
-    wait_until(lambda: not group_lives(program.process.pid), lambda: "the end of the worker", 5)
+    wait_until(lambda: not living(program.process.pid), lambda: "the end of the worker", 5)
 
 
 def test_a_demo_that_is_killed_leaves_no_worker_behind(start: Start) -> None:
@@ -91,15 +97,7 @@ def test_a_demo_that_is_killed_leaves_no_worker_behind(start: Start) -> None:
     program.wait_for(" done, ")
     program.process.kill()
     program.wait()
-    wait_until(lambda: not group_lives(program.process.pid), lambda: "the end of the worker")
-
-
-def group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    wait_until(lambda: not living(program.process.pid), lambda: "the end of the worker")
 
 
 @pytest.mark.parametrize(

@@ -73,13 +73,28 @@ def test_a_wrong_name_says_what_is_wrong(project: Path, spec: str, sentence: str
         find_app(spec)
 
 
+def test_an_error_inside_the_module_is_shown_with_its_own_part_of_the_traceback(project: Path) -> None:
+    write(project, "findmod.py", before="def broken():\n    1 / 0\n\nbroken()\n")
+    with pytest.raises(ImproperlyConfigured) as caught:
+        find_app("findmod")
+    lines = str(caught.value).splitlines()
+    assert lines[:2] == [
+        "-A findmod: the module findmod cannot be imported",
+        "Traceback (most recent call last):",
+    ]
+    assert [line.split(", ")[-1] for line in lines if "File" in line] == ["in <module>", "in broken"]
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+
+
 def test_a_module_that_misses_an_import_of_its_own_is_not_called_a_wrong_name(project: Path) -> None:
     write(project, "findmod.py", before="import not_installed_anywhere\n")
-    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
+    with pytest.raises(
+        ImproperlyConfigured, match="ModuleNotFoundError: No module named 'not_installed_anywhere'"
+    ):
         find_app("findmod")
 
 
-def test_an_error_inside_the_module_comes_through(project: Path) -> None:
-    write(project, "findmod.py", before="1 / 0\n")
-    with pytest.raises(ZeroDivisionError):
+def test_a_syntax_error_is_shown_where_it_is(project: Path) -> None:
+    (project / "findmod.py").write_text("app = (\n")
+    with pytest.raises(ImproperlyConfigured, match=r"findmod.py\", line 1\n +app = \((?s:.*)SyntaxError"):
         find_app("findmod")

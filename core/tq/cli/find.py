@@ -11,30 +11,52 @@ import importlib
 import importlib.util
 import os
 import sys
-from types import ModuleType
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, TracebackType
 
 from tq import TQ, Task
-from tq.errors import ImproperlyConfigured
+from tq.errors import ImproperlyConfigured, TQError
 
 _NAMES = ("app", "tq", "celery")
 _SUBMODULES = ("tq", "celery")
+_TQ = Path(__file__).parents[1]
+
+
+class NoSuchModule(ImproperlyConfigured):
+    """No module has the name."""
 
 
 def find_app(spec: str) -> TQ:
-    """Import and return it. Raises `ImproperlyConfigured` saying what was looked at; an error inside the
-    module itself comes through."""
+    """Import and return it. Raises `ImproperlyConfigured` saying what was looked at, or with the traceback of
+    an error inside the module."""
     _look_in_working_directory()
     module_name, _, attribute = spec.partition(":")
     if attribute:
         return _attribute(_import(module_name, spec), attribute, spec)
     try:
         module = _import(module_name, spec)
-    except ImproperlyConfigured:
+    except NoSuchModule:
         parent, _, last = module_name.rpartition(".")
         if not parent:
             raise
         return _attribute(_import(parent, spec), last, spec)
     return _search(module, spec)
+
+
+@contextmanager
+def importing(what: str) -> Iterator[None]:
+    """Inside, what a user's module raises becomes `ImproperlyConfigured` with the part of its traceback that is
+    about that module."""
+    try:
+        yield
+    except TQError:
+        raise
+    except Exception as exc:
+        trace = "".join(traceback.format_exception(type(exc), exc, _after_ours(exc.__traceback__)))
+        raise ImproperlyConfigured(f"{what} cannot be imported\n{trace.rstrip()}") from exc
 
 
 def _look_in_working_directory() -> None:
@@ -44,15 +66,15 @@ def _look_in_working_directory() -> None:
 
 
 def _import(name: str, spec: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as exc:
-        # A module that misses one of its own imports is not a wrong -A.
-        if exc.name is None or not (name == exc.name or name.startswith(exc.name + ".")):
-            raise
-        raise ImproperlyConfigured(
-            f"-A {spec}: there is no module {exc.name!r} here ({os.getcwd()}) or among the installed packages"
-        ) from exc
+    with importing(f"-A {spec}: the module {name}"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as exc:
+            # A module that misses one of its own imports is not a wrong -A.
+            if exc.name is None or not (name == exc.name or name.startswith(exc.name + ".")):
+                raise
+            here = f"here ({os.getcwd()}) or among the installed packages"
+            raise NoSuchModule(f"-A {spec}: there is no module {exc.name!r} {here}") from exc
 
 
 def _attribute(module: ModuleType, name: str, spec: str) -> TQ:
@@ -76,7 +98,7 @@ def _search(module: ModuleType, spec: str) -> TQ:
         for name in _SUBMODULES:
             full = f"{module.__name__}.{name}"
             if importlib.util.find_spec(full) is not None:
-                found = _first(importlib.import_module(full))
+                found = _first(_import(full, spec))
                 if found is not None:
                     return found
     raise ImproperlyConfigured(
@@ -87,3 +109,14 @@ def _search(module: ModuleType, spec: str) -> TQ:
 def _first(module: ModuleType) -> TQ | None:
     named = (getattr(module, name, None) for name in _NAMES)
     return next((found for found in (*named, *vars(module).values()) if isinstance(found, TQ)), None)
+
+
+def _after_ours(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without what lies before the user's own code."""
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(("<frozen importlib", importlib.__file__, str(_TQ)))

@@ -15,6 +15,7 @@ from tq.cli.banner import banner
 from tq.cli.child import end_with
 from tq.cli.context import Globals, pass_globals
 from tq.cli.daemon import detach, expand_path, write_pidfile
+from tq.cli.find import importing
 from tq.cli.logs import redirected_output, set_up_logging
 from tq.cli.purge import refuse_without_purge
 from tq.cli.types import Bounds, Names
@@ -91,12 +92,15 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
         # A pool may have to patch modules before anything else is imported.
         registry.load_pool(options["pool"]).prepare()
     app = state.app()
+    if not options["pool"]:
+        registry.load_pool(app.conf.worker_pool).prepare()
     hostname = expand_hostname(options["hostname"])
     if options["pidfile"]:
         write_pidfile(expand_path(options["pidfile"], hostname))
     if include:
         app.conf.assign({"include": (*app.conf.include, *include)}, origin="command line")
-    app.import_modules()
+    with importing("a module of include, imports or autodiscover_tasks"):
+        app.import_modules()
     logfile = expand_path(options["logfile"], hostname) if options["logfile"] else None
     set_up_logging(app.conf, loglevel, logfile, state.color)
     names = WorkerOptions.__struct_fields__

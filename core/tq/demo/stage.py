@@ -115,12 +115,12 @@ def _backend_beside(broker: str) -> str | None:
 
 
 def _pool(app: TQ, wanted: str | None) -> tuple[str, int]:
-    """The pool's name and its size by default."""
+    """The pool's name and its size by default; without the default pool's plugin it is the core's own."""
     name = wanted or app.conf.worker_pool
     try:
         found = registry.load_pool(name)
     except PluginError:
-        if wanted:
+        if wanted or app.conf.is_set("worker_pool"):
             raise
         name, found = "solo", registry.load_pool("solo")
     return name, (os.cpu_count() or 1) if PoolCap.CONCURRENCY in found.capabilities else 1
