@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,6 @@ import pytest
 from tests.e2e import tasks
 from tests.processes import Ledger, Workers
 from tq import TQ
-
-NewWorkers = Callable[[str, str], Workers]
 
 
 @pytest.fixture
@@ -44,8 +42,8 @@ def workers(url: str, ledger: Ledger) -> Iterator[Workers]:
     started.close()
 
 
-def connected(broker: str, backend: str, **settings: object) -> TQ:
+def connected(broker: str, backend: str, *, publish_timeout: float = 4.0) -> TQ:
     """The app of the tasks, as a client of these stores."""
     tasks.app.close()
-    tasks.app.conf.update(broker_url=broker, result_backend=backend, **settings)
+    tasks.app.conf.update(broker_url=broker, result_backend=backend, broker_publish_timeout=publish_timeout)
     return tasks.app

@@ -98,6 +98,7 @@ def test_a_hard_time_limit_kills_the_child_and_nothing_else(
 def test_a_living_worker_keeps_a_task_that_is_far_longer_than_the_lease(
     app: TQ, workers: Workers, ledger: Ledger
 ) -> None:
+    # In C code, without the interpreter lock ever given away: the heartbeats are another process's.
     busy = workers.start("-c", "1", pool="prefork", broker_lease=2)
     result = tasks.hold_interpreter.delay("long", 7)
     pid_of(ledger, "long")

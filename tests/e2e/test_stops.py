@@ -17,8 +17,10 @@ POOLS = {"solo": (), "prefork": ("-c", "2"), "threads": ("-c", "2")}
 SLOTS = {"solo": 1, "prefork": 2, "threads": 2}
 
 
-@pytest.mark.parametrize("pool", POOLS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize(
+    ("pool", "number"),
+    [(pool, signal.SIGTERM) for pool in POOLS] + [("prefork", signal.SIGINT), ("solo", signal.SIGINT)],
+)
 def test_a_stop_lets_running_tasks_end_and_leaves_the_others_waiting(
     app: TQ, workers: Workers, ledger: Ledger, tmp_path: Path, pool: str, number: int
 ) -> None:

@@ -12,6 +12,7 @@ from tq.contracts.pool import Pool
 from tq.errors import BackendError, BrokerError
 from tq.records import Heartbeat
 from tq.worker.setup import WorkerSetup
+from tq.worker.terminations import Terminations
 
 logger = logging.getLogger("tq.worker")
 
@@ -33,6 +34,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="tq-keeper", daemon=True)
         self._due = 0.0
         self._told: Sequence[Heartbeat] = ()
+        self._terminations = Terminations(setup.stores.broker, pool)
         self._every = min(TICK, setup.stores.lease / 6)
 
     def start(self) -> None:
@@ -71,6 +73,7 @@ class Keeper:
         dead = stores.broker.maintain(stores.queues, max_attempts=self._setup.losses.max_attempts)
         if dead:
             self._setup.losses.quarantined(dead, "the worker that ran it died")
+        self._terminations.tick()
 
     def _beat(self) -> None:
         stores = self._setup.stores
