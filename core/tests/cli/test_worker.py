@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tq.app.work import usable_cpus
 from tq.cli.daemon import expand_path
 
 from .conftest import Start, Tq, living, wait_until
@@ -167,6 +168,18 @@ def test_purge_removes_what_waited(tq: Tq, start: Start) -> None:
     assert "removed 1 messages from celery" in program.output
     assert tq(*SHOP, "call", "shop.add", "-a", "[1, 2]", "--wait", "20").status == 0
     assert "shop.fail[" not in program.output
+
+
+def test_concurrency_can_be_put_back_to_one_for_each_processor(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TQ_WORKER_CONCURRENCY", "17")
+    told = start(*SHOP, "worker", "-P", "threads", "-c", "auto")
+    untold = start(*SHOP, "worker", "-P", "threads")
+    told.wait_for("[tasks]")
+    untold.wait_for("[tasks]")
+    assert f"concurrency  {usable_cpus()} (threads)" in told.output
+    assert "concurrency  17 (threads)" in untold.output
 
 
 def test_an_autoscaled_pool_starts_small(start: Start) -> None:

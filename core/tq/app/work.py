@@ -164,7 +164,14 @@ def concurrency_of(app: TQ, options: WorkerOptions, pool_class: type[Pool]) -> i
         return 1
     if options.autoscale:
         return options.autoscale[1]
-    return options.concurrency or app.conf.worker_concurrency or os.cpu_count() or 1
+    return options.concurrency or app.conf.worker_concurrency or usable_cpus()
+
+
+def usable_cpus() -> int:
+    """The processors that this process may use: a container's share where the system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _refuse_what_the_pool_cannot(

@@ -65,7 +65,10 @@ def demo(
         raise click.ClickException(f"there is no text file below {root}")
     broker = broker or state.settings.get("broker_url")
     backend = backend or state.settings.get("result_backend")
-    with running(broker, backend, pool, concurrency, total=len(found.paths)) as (run, place):
+    with running(broker, backend, pool, concurrency, total=len(found.paths), quiet=state.quiet) as (
+        run,
+        place,
+    ):
         seconds = run.perform(found.paths)
     outcome = conclude(run, place, root, found.skipped, seconds)
     if as_json:
@@ -79,14 +82,14 @@ def demo(
 
 @contextmanager
 def running(
-    broker: str | None, backend: str | None, pool: str | None, workers: int | None, *, total: int
+    broker: str | None, backend: str | None, pool: str | None, workers: int | None, *, total: int, quiet: bool
 ) -> Iterator[tuple[Run, Place]]:
     """A run with its worker at work; both are gone afterwards, also after Ctrl-C."""
     from tq.demo import app, stage
     from tq.demo.run import Run
     from tq.demo.show import live_bar
 
-    with ending_on_term(), stage.folder() as home, live_bar(total) as progress:
+    with ending_on_term(), stage.folder() as home, live_bar(total, quiet=quiet) as progress:
         log = home / "worker.log"
         place = stage.choose(home, app, broker=broker, backend=backend, pool=pool, workers=workers)
         stage.connect(app, place)

@@ -25,6 +25,7 @@ from tq.plugins import registry
 from tq.worker.worker import Worker
 
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL"]
+AUTO = 0
 NO_MEANING = {
     "without_gossip": "tq workers do not gossip",
     "without_mingle": "tq workers do not mingle",
@@ -33,8 +34,10 @@ NO_MEANING = {
 
 
 def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    if value is None or value == "auto":
+    if value is None:
         return None
+    if value == "auto":
+        return AUTO
     if not value.isdigit() or int(value) < 1:
         raise click.BadParameter("a number from 1 up, or auto")
     return int(value)
@@ -86,7 +89,7 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
       tq -A shop worker -l INFO -c 4 -Q orders,mails
       tq -A shop worker -n mails@%h -Q mails --detach --pidfile mails.pid --logfile %n.log
     """
-    _refuse(options)
+    _refuse(options, quiet=state.quiet)
     started = _to_background(options, state) if options["detach"] else None
     if options["pool"]:
         # A pool may have to patch modules before anything else is imported.
@@ -97,6 +100,8 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
     hostname = expand_hostname(options["hostname"])
     if options["pidfile"]:
         write_pidfile(expand_path(options["pidfile"], hostname))
+    if options["concurrency"] == AUTO:
+        app.conf.assign({"worker_concurrency": "auto"}, origin="command line")
     if include:
         app.conf.assign({"include": (*app.conf.include, *include)}, origin="command line")
     with importing("a module of include, imports or autodiscover_tasks"):
@@ -119,7 +124,7 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
         ready.run()
 
 
-def _refuse(options: dict[str, Any]) -> None:
+def _refuse(options: dict[str, Any], *, quiet: bool) -> None:
     if options["beat"]:
         raise ImproperlyConfigured("-B: this version of tq has no scheduler yet; keep running Celery's beat")
     if options["task_events"]:
@@ -127,7 +132,7 @@ def _refuse(options: dict[str, Any]) -> None:
     if options["autoscale"] and options["concurrency"]:
         raise click.UsageError("--autoscale decides the concurrency: leave -c away")
     for name, why in NO_MEANING.items():
-        if options[name]:
+        if options[name] and not quiet:
             click.echo(f"--{name.replace('_', '-')} changes nothing: {why}", err=True)
 
 

@@ -62,9 +62,9 @@ def _unfit(path: Path) -> str | None:
     try:
         if not path.is_file():
             return "no regular file"
-        if path.stat().st_size > LARGEST:
-            return "too large"
         with path.open("rb") as file:
-            return "binary" if b"\0" in file.read(_LOOK) else None
+            if b"\0" in file.read(_LOOK):
+                return "binary"
+        return "too large" if path.stat().st_size > LARGEST else None
     except OSError:
         return "unreadable"

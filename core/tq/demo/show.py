@@ -17,8 +17,11 @@ from tq.demo.totals import SHOWN, Figures, Outcome, Totals
 
 
 @contextmanager
-def live_bar(total: int) -> Iterator[Progress]:
-    """A progress bar on stderr; lines where that is no terminal."""
+def live_bar(total: int, *, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on stderr; lines where that is no terminal, nothing where it shall be `quiet`."""
+    if quiet:
+        yield lambda done, failed: None
+        return
     if not sys.stderr.isatty():
         yield _lines(total)
         return

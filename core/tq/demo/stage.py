@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tq import TQ
+from tq.app.work import usable_cpus
 from tq.contracts.broker import Cap
 from tq.contracts.pool import PoolCap
 from tq.demo.run import WorkerEnded
@@ -84,7 +84,7 @@ def await_worker(app: TQ, place: Place, process: subprocess.Popen[bytes], log: P
     deadline = time.monotonic() + _START
     while Cap.STATS in app.broker.capabilities and time.monotonic() < deadline:
         check(process, log)
-        if (app.broker.stats(place.queue).consumers or 0) >= place.workers:
+        if app.broker.stats(place.queue).consumers:
             return
         time.sleep(_LOOK)
 
@@ -123,4 +123,4 @@ def _pool(app: TQ, wanted: str | None) -> tuple[str, int]:
         if wanted or app.conf.is_set("worker_pool"):
             raise
         name, found = "solo", registry.load_pool("solo")
-    return name, (os.cpu_count() or 1) if PoolCap.CONCURRENCY in found.capabilities else 1
+    return name, usable_cpus() if PoolCap.CONCURRENCY in found.capabilities else 1
