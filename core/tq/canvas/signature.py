@@ -90,13 +90,18 @@ class Signature(dict[str, Any]):
 
     def link(self, callback: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send `callback` with the result when the task succeeds."""
-        self.options.setdefault("link", []).append(callback)
+        self._add("link", callback)
         return callback
 
     def link_error(self, errback: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send `errback` with the task's id when it fails."""
-        self.options.setdefault("link_error", []).append(errback)
+        self._add("link_error", errback)
         return errback
+
+    def _add(self, option: str, callback: Mapping[str, Any]) -> None:
+        there = self.options.get(option) or []
+        # A new list: clones share the old one.
+        self.options[option] = [*([there] if isinstance(there, Mapping) else there), callback]
 
     def on_error(self, errback: Mapping[str, Any]) -> Signature:
         """`link_error` that returns the signature itself."""
