@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tq.errors import BackendError, BrokerError, BrokerUnavailable
-from tq.records import Envelope, Message, Settlement, TaskMeta
+from tq.records import Action, Envelope, Message, Settlement, TaskMeta
 from tq.wire.json import JsonSerializer
 from tq_sql import SqlBackend, SqlBroker
 
@@ -168,6 +168,25 @@ def test_a_waiting_consumer_is_told_by_a_datagram(
     thread.join(10)
     assert (len(came), bells(file)) == (1, [])
     consumer.close()
+
+
+def test_a_waiting_consumer_is_told_of_what_another_gives_back(
+    broker: SqlBroker, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tq_sql.doorbell.LOOK_TOLD", 60.0)
+    one, two = (broker.consumer(["q"], name, lease=60.0) for name in ("one", "two"))
+    broker.publish([envelope("a"), envelope("b")], timeout=4.0)
+    a, _ = one.receive(2, 1.0)
+    came: list[object] = []
+    thread = waiting(file, lambda: came.extend(two.receive(1, 20.0)))
+    one.settle([Settlement(a, Action.REQUEUE)])
+    thread.join(10)
+    assert len(came) == 1
+    thread = waiting(file, lambda: came.extend(two.receive(1, 20.0)))
+    broker.release("one")
+    thread.join(10)
+    assert len(came) == 2
+    two.close()
 
 
 def test_a_waiting_client_is_told_of_its_result(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

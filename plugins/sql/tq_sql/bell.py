@@ -54,8 +54,11 @@ class Waiter(ABC):
         """From now on nothing is missed."""
 
     @abstractmethod
-    def wait(self, seconds: float) -> None:
-        """Return when something may be new, after an interrupt, or when the time is over."""
+    def wait(self, seconds: float) -> bool:
+        """Return True when something may be new or after an interrupt, False when the time is over."""
+
+    def busy(self) -> None:
+        """Something came: look more often again."""
 
     def disarm(self) -> None:
         """Something may be missed from now on."""
@@ -85,12 +88,18 @@ class PollingWaiter(Waiter):
     FIRST = 0.02
     LAST = 0.5
 
-    def arm(self) -> None:
-        self._pause = self.FIRST
+    _pause = FIRST
 
-    def wait(self, seconds: float) -> None:
-        self._selector.select(max(0.0, min(seconds, self._pause)))
+    def arm(self) -> None:
+        """Looking needs no preparation."""
+
+    def wait(self, seconds: float) -> bool:
+        pause = min(seconds, self._pause)
         self._pause = min(self._pause * 1.5, self.LAST)
+        return bool(self._selector.select(max(0.0, pause))) or pause < seconds
+
+    def busy(self) -> None:
+        self._pause = self.FIRST
 
 
 class PollingBell(Bell):

@@ -15,8 +15,7 @@ from tq.records import Action, Delivery, Settlement
 from tq_sql.bell import Interrupt, Waiter
 from tq_sql.database import FAILURES, Session
 from tq_sql.deliveries import in_order
-from tq_sql.parcels import Parcel, queues_of
-from tq_sql.settling import Closing, close_up
+from tq_sql.settling import Closing, close_up, new_in
 
 if TYPE_CHECKING:
     from tq_sql.store import Store
@@ -36,6 +35,7 @@ class SqlConsumer(Consumer):
         self._interrupt = Interrupt()
         self._waiter: Waiter | None = None
         self._waits_on: Connection | None = None
+        self._idle = False
         self._closed = False
 
     def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
@@ -50,12 +50,21 @@ class SqlConsumer(Consumer):
         """Settle and claim in one transaction; then wait, if nothing was there."""
         self._check_open()
         deadline = time.monotonic() + wait
+        if self._idle and not batch and limit > 0 and wait > 0:
+            # Who waits all the time need not ask for the lock of a writer each time.
+            return (), self._found(self._wait(limit, deadline))
         closings = [close_up(s, self._store.to_row, self._store.dialect.largest) for s in batch]
         settled, rows, done = self._session.transact(lambda conn: self._turn(conn, closings, limit))
         self._ring(done)
         if rows or limit <= 0 or wait <= 0:
-            return settled, rows
-        return settled, self._wait(limit, deadline)
+            return settled, self._found(rows) if limit > 0 else rows
+        return settled, self._found(self._wait(limit, deadline))
+
+    def _found(self, rows: Sequence[Delivery]) -> Sequence[Delivery]:
+        self._idle = not rows
+        if rows and self._waiter is not None:
+            self._waiter.busy()
+        return rows
 
     def _turn(
         self, conn: Connection, batch: Sequence[Closing], limit: int
@@ -75,9 +84,13 @@ class SqlConsumer(Consumer):
     # -- waiting -------------------------------------------------------------------------------------------
 
     def _wait(self, limit: int, deadline: float) -> Sequence[Delivery]:
-        waiter = self._armed()
+        news = False
         try:
             while True:
+                # In this order nothing is missed: what comes after the look rings the bell.
+                waiter = self._armed()
+                if news and (rows := self._grab(limit, None)):
+                    return rows
                 alive, ready, due_in = self._session.transact(self._peek, read=True)
                 if not alive:
                     raise self._lost()
@@ -85,13 +98,20 @@ class SqlConsumer(Consumer):
                 left = deadline - time.monotonic()
                 if rows or self._interrupt.take() or left <= 0:
                     return rows
-                waiter = self._armed()
-                try:
-                    waiter.wait(left if due_in is None else max(0.0, min(left, due_in)))
-                except FAILURES as exc:
-                    raise self._store.faults.translate(exc) from exc
+                if self._session.connection is not self._waits_on:
+                    continue  # the connection was replaced, and nobody listens on the new one yet
+                news = self._listen(waiter, left if due_in is None else max(0.0, min(left, due_in)))
+                if not news and time.monotonic() >= deadline:
+                    return ()
         finally:
-            waiter.disarm()
+            if self._waiter is not None:
+                self._waiter.disarm()
+
+    def _listen(self, waiter: Waiter, seconds: float) -> bool:
+        try:
+            return waiter.wait(seconds)
+        except FAILURES as exc:
+            raise self._store.faults.translate(exc) from exc
 
     def _peek(self, conn: Connection) -> tuple[bool, bool, float | None]:
         row = conn.execute(self._look, {"me": self._key}).one()
@@ -151,22 +171,18 @@ class SqlConsumer(Consumer):
             self._interrupt.close()
 
     def _ring_inside(self, conn: Connection, done: Sequence[Closing]) -> None:
-        store = self._store
-        queues = queues_of(_parcels(done))
+        queues, results = sorted(set(new_in(done))), _results(done)
         if queues:
-            store.messages_bell.ring_inside(conn, queues)
-        if store.results_bell is not None and any(c.result is not None for c in done):
-            store.results_bell.ring_inside(conn, [c.result["task_id"] for c in done if c.result is not None])
+            self._store.messages_bell.ring_inside(conn, queues)
+        if results and self._store.results_bell is not None:
+            self._store.results_bell.ring_inside(conn, results)
 
     def _ring(self, done: Sequence[Closing]) -> None:
-        store = self._store
-        parcels = _parcels(done)
-        if parcels:
-            store.messages_bell.ring(queues_of(parcels), len(parcels))
-        if store.results_bell is not None:
-            results = [c.result["task_id"] for c in done if c.result is not None]
-            if results:
-                store.results_bell.ring(results, len(results))
+        queues, results = new_in(done), _results(done)
+        if queues:
+            self._store.messages_bell.ring(sorted(set(queues)), len(queues))
+        if results and self._store.results_bell is not None:
+            self._store.results_bell.ring(results, len(results))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -177,5 +193,5 @@ class SqlConsumer(Consumer):
         return LeaseLost(f"the lease of consumer {self.id} on {url} was taken over by others", url=url)
 
 
-def _parcels(done: Sequence[Closing]) -> list[Parcel]:
-    return [parcel for closing in done for parcel in closing.publish]
+def _results(done: Sequence[Closing]) -> list[str]:
+    return [closing.result["task_id"] for closing in done if closing.result is not None]

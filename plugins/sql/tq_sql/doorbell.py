@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection
 from tq_sql.bell import Bell, Interrupt, Waiter
 from tq_sql.gate import SQLITE
 
-LOOK_TOLD = 0.05
+LOOK_TOLD = 0.1
 """Seconds between two looks at the file, where somebody will ring."""
 LOOK_ALONE = 0.005, 0.02
 """The same where nobody can: at first, and after a while."""
@@ -100,10 +100,13 @@ class DoorWaiter(Waiter):
         self._pause = LOOK_ALONE[0]
 
     def arm(self) -> None:
+        self._silence()
         self._version = self._look()
-        self._pause = LOOK_ALONE[0]
         if self._ear is None:
             self._listen()
+
+    def busy(self) -> None:
+        self._pause = LOOK_ALONE[0]
 
     def _listen(self) -> None:
         path = f"{self._prefix}-{random.getrandbits(32):x}"
@@ -130,25 +133,18 @@ class DoorWaiter(Waiter):
         with contextlib.suppress(OSError):
             os.unlink(self._path)
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            heard = self._selector.select(min(left, self._interval()))
-            if heard or self._changed():
-                self._silence()
-                return
+            if self._selector.select(min(left, self._interval())) or self._look() != self._version:
+                return True
+        return False
 
     def _interval(self) -> float:
         if self._ear is not None:
             return LOOK_TOLD
         self._pause = min(self._pause * 1.1, LOOK_ALONE[1])
         return self._pause
-
-    def _changed(self) -> bool:
-        version = self._look()
-        changed = version != self._version
-        self._version = version
-        return changed
 
     def _look(self) -> int:
         try:

@@ -40,17 +40,18 @@ class NotifyWaiter(Waiter):
             raise ConnectionError(str(exc)) from exc
         self._heard = False
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         end = time.monotonic() + min(seconds, LOOK)
         try:
             self._drain()
             while not self._heard and (left := end - time.monotonic()) > 0:
                 ready = self._selector.select(left)
                 if any(key.fileobj is self._interrupt for key, _ in ready):
-                    return
+                    return True
                 self._drain()
         except (psycopg.Error, ValueError) as exc:
             raise ConnectionError(f"lost while waiting: {exc}") from exc
+        return self._heard or seconds > LOOK
 
     def _drain(self) -> None:
         """Take what the server has sent since, without waiting for it."""

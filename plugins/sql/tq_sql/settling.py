@@ -26,6 +26,7 @@ class Closing(msgspec.Struct, frozen=True):
     """One settlement, with all that it stores packed."""
 
     receipt: int
+    queue: str
     action: Action
     delay: float
     reason: str
@@ -35,13 +36,20 @@ class Closing(msgspec.Struct, frozen=True):
 
 def close_up(settlement: Settlement, to_row: ToRow | None, largest: int | None = None) -> Closing:
     """Pack a settlement. What cannot be stored makes it a dead letter, rather than spoil its batch."""
-    receipt = int(settlement.delivery.receipt)
+    receipt, queue = int(settlement.delivery.receipt), settlement.delivery.queue
     try:
         parcels = tuple(wrap(envelope, largest) for envelope in settlement.publish)
         result = to_row(settlement.result) if to_row and settlement.result is not None else None
     except (PublishError, SerializationError) as exc:
-        return Closing(receipt, Action.DEAD, 0.0, f"what follows from it cannot be stored: {exc}", (), None)
-    return Closing(receipt, settlement.action, settlement.delay, settlement.reason, parcels, result)
+        why = f"what follows from it cannot be stored: {exc}"
+        return Closing(receipt, queue, Action.DEAD, 0.0, why, (), None)
+    return Closing(receipt, queue, settlement.action, settlement.delay, settlement.reason, parcels, result)
+
+
+def new_in(done: Sequence[Closing]) -> list[str]:
+    """The queue of each message that waits now because of these."""
+    published = [parcel.queue for closing in done for parcel in closing.publish]
+    return published + [closing.queue for closing in done if closing.action is Action.REQUEUE]
 
 
 class Outlet:
