@@ -77,6 +77,9 @@ class Data:
 
 
 class WithForm:
+    def __repr__(self) -> str:
+        return "WithForm()"  # part of a test's name, so without an address
+
     def __json__(self) -> Any:
         return {"when": dt.date(2026, 11, 21)}
 
