@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from tests.project import ROOT
 
 DOCS = ROOT / "docs"
-_BLOCK = re.compile(r"^```([\w+-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```([\w+-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))\b")
 
 
@@ -33,7 +34,7 @@ def blocks(page: Path) -> Iterator[Block]:
     """Return the fenced blocks of a page."""
     text = page.read_text("utf-8")
     for found in _BLOCK.finditer(text):
-        yield Block(found[1], found[2], text.count("\n", 0, found.start()) + 2)
+        yield Block(found[2], textwrap.dedent(found[3]), text.count("\n", 0, found.start()) + 2)
 
 
 def files(page: Path) -> dict[str, str]:
