@@ -84,6 +84,7 @@ class SqlConsumer(Consumer):
     # -- waiting -------------------------------------------------------------------------------------------
 
     def _wait(self, limit: int, deadline: float) -> Sequence[Delivery]:
+        rows: Sequence[Delivery]
         news = False
         try:
             while True:
