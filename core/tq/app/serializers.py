@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING
 
 from tq.errors import ImproperlyConfigured
 from tq.plugins import registry
+from tq.plugins.catalog import CONTENT_TYPES
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer, SettingsReader
-
-_KNOWN_TYPES = {
-    "application/json": "json",
-    "application/x-msgpack": "msgpack",
-    "application/x-yaml": "yaml",
-    "application/x-python-serialize": "pickle",
-    "application/data": "auth",
-}
 
 
 class Serializers:
@@ -32,7 +25,7 @@ class Serializers:
         found = self._loaded.get(name)
         if found is None:
             found = self._loaded[name] = registry.load_serializer(
-                _KNOWN_TYPES.get(name, name), self._settings
+                CONTENT_TYPES.get(name, name), self._settings
             )
         return found
 

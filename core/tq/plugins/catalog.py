@@ -50,6 +50,15 @@ SERIALIZERS: Final[Mapping[str, str]] = {
     "auth": "auth",
 }
 
+CONTENT_TYPES: Final[Mapping[str, str]] = {
+    "application/json": "json",
+    "application/x-msgpack": "msgpack",
+    "application/x-yaml": "yaml",
+    "application/x-python-serialize": "pickle",
+    "application/data": "auth",
+}
+"""The serializer's name, for settings that name a content type instead."""
+
 POOLS: Final[Mapping[str, str]] = {
     "solo": CORE,
     **dict.fromkeys(("prefork", "processes"), "prefork"),
