@@ -14,7 +14,6 @@ import pytest
 from tq import TQ
 from tq.app import current
 from tq.app.work import WorkerOptions, make_worker
-from tq.records import Delivery, Message
 from tq.worker.worker import Worker
 
 RunWorker = Callable[..., AbstractContextManager[Worker]]
@@ -61,11 +60,3 @@ def run_worker() -> RunWorker:
         assert not thread.is_alive()
 
     return run
-
-
-def sent(app: TQ, queue: str = "celery") -> list[Delivery]:
-    """Take what was sent to a queue and is due."""
-    consumer = app.broker.consumer([queue], uuid.uuid4().hex, lease=30)
-    found = list(consumer.receive(1000, 0))
-    assert all(isinstance(delivery.message, Message) for delivery in found)
-    return found

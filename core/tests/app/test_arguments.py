@@ -7,7 +7,7 @@ import inspect
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tq import TQ
@@ -51,6 +51,14 @@ ARGS = st.lists(st.integers(), max_size=7)
 KWARGS = st.dictionaries(st.sampled_from(NAMES), st.integers(), max_size=5)
 
 
+def bind_is_wrong(signature: inspect.Signature, kwargs: dict[str, int]) -> bool:
+    """Python takes the name of a positional-only parameter into **kwargs; older versions of `bind` do not."""
+    parameters = signature.parameters.values()
+    if all(parameter.kind is not inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return False
+    return any(p.kind is inspect.Parameter.POSITIONAL_ONLY and p.name in kwargs for p in parameters)
+
+
 def fits(call: Any, *args: Any, **kwargs: Any) -> bool:
     try:
         call(*args, **kwargs)
@@ -66,6 +74,7 @@ def test_it_takes_what_bind_takes_and_nothing_else(
     check = argument_check(function, "shop.task")
     assert check is not None
     signature = inspect.signature(function)
+    assume(not bind_is_wrong(signature, kwargs))
     assert fits(check, *args, **kwargs) == fits(signature.bind, *args, **kwargs)
 
 
@@ -81,6 +90,7 @@ def test_without_self_it_takes_what_a_bound_method_takes(
     check = argument_check(function, "shop.task", skip_first=True)
     assert check is not None
     bound = signature.replace(parameters=parameters)
+    assume(not bind_is_wrong(bound, kwargs))
     assert fits(check, *args, **kwargs) == fits(bound.bind, *args, **kwargs)
 
 

@@ -59,11 +59,11 @@ def check_task_options(base: type, given: Iterable[str], name: str) -> None:
 
 
 def task_options(base: type) -> frozenset[str]:
-    """The attributes of a task class that are options: those that are neither private nor methods."""
+    """The attributes of a task class that are options: public, set or declared, and no methods."""
     return frozenset(
         name
         for cls in base.__mro__
-        for name, value in vars(cls).items()
+        for name, value in (dict.fromkeys(vars(cls).get("__annotations__", ())) | dict(vars(cls))).items()
         if not name.startswith("_") and not isinstance(value, _METHODS)
     )
 

@@ -116,8 +116,6 @@ class Task(Generic[P, R_co]):
         """`delay` for async code: the loop goes on while the broker answers."""
         import asyncio  # not at the top: a third of the time that importing tq takes
 
-        import asyncio  # not at the top: 30 ms of each import of tq, for those who never await
-
         return await asyncio.to_thread(self.app.send, self, args, kwargs)
 
     @overload
@@ -164,8 +162,6 @@ class Task(Generic[P, R_co]):
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> AsyncResult[Any]:
         """`apply_async` for async code."""
-        import asyncio
-
         import asyncio
 
         return await asyncio.to_thread(self.app.send, self, args or (), kwargs or {}, options)

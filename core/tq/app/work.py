@@ -78,7 +78,8 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     )
     hooks = hooks_of(app)
     # Children of an isolated pool receive for themselves.
-    processes = concurrency if PoolCap.ISOLATED in pool_class.capabilities else 1
+    most = max(options.autoscale) if options.autoscale else concurrency
+    processes = most if PoolCap.ISOLATED in pool_class.capabilities else 1
     executor = _executor(app, hostname, hooks.bind, processes)
     setup = WorkerSetup(
         stores,
