@@ -100,7 +100,9 @@ def idle(peer: Peer, url: str, count: int) -> float:
 
 def processor_time(group: int) -> float:
     """Seconds of processor time of a process group so far."""
-    text = subprocess.run(["ps", "-e", "-o", "pgid=,cputimes=,pid="], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        ["ps", "-e", "-o", "pgid=,cputimes=,pid="], capture_output=True, text=True, check=True
+    ).stdout
     pids = [line.split()[2] for line in text.splitlines() if int(line.split()[0]) == group]
     return sum(_ticks(pid) for pid in pids) / 100
 

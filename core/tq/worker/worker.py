@@ -63,7 +63,7 @@ class Worker:
         return self._setup.stores.queues
 
     def run(self, *, install_signals: bool = True) -> None:
-        """Work until `stop`. Signals: TERM and INT stop warm, a second one cold, QUIT cold at once, USR1
+        """Work until `stop`. Signals: TERM, INT and HUP stop warm, a second one cold, QUIT cold at once, USR1
         writes all stacks to stderr. Installing signals needs the main thread."""
         previous = self._install() if install_signals else {}
         self._tell("worker_starting")
@@ -93,7 +93,7 @@ class Worker:
         previous: dict[int, Any] = {}
         if threading.current_thread() is not threading.main_thread():
             return previous
-        for name in ("SIGTERM", "SIGINT", "SIGQUIT"):
+        for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"):
             number = getattr(signal, name, None)
             if number is not None:
                 previous[number] = signal.signal(number, self._on_signal)
