@@ -61,6 +61,23 @@ def test_a_killed_workers_tasks_run_again_elsewhere_when_its_lease_ends(
     assert ledger.counts()["end crashed"] == 1
 
 
+def test_children_end_with_their_killed_parent_and_their_tasks_run_again(
+    app: TQ, workers: Workers, ledger: Ledger, tmp_path: Path
+) -> None:
+    first = workers.start("-c", "2", pool="prefork", broker_lease=2)
+    barrier = tmp_path / "go"
+    result = tasks.waits.delay("orphaned", str(barrier))
+    pid_of(ledger, "orphaned")
+    first.send(signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    second = workers.start(broker_lease=2)
+    eventually(lambda: len(ledger.starting("start orphaned")) == 2, "the second run", seconds=30)
+    barrier.touch()
+    assert result.get(timeout=WAIT)[0] == "orphaned"
+    second.stop()
+    assert ledger.counts()["end orphaned"] == 1
+
+
 @pytest.mark.parametrize("task", [tasks.dies, tasks.dies_by_signal], ids=["exit", "signal"])
 def test_a_task_that_kills_its_process_ends_as_a_dead_letter_after_three_attempts(
     app: TQ, workers: Workers, ledger: Ledger, task: object
