@@ -1,0 +1,1 @@
+"""Faults on purpose: real processes on real servers, with every execution written to a ledger outside of them."""

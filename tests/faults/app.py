@@ -1,0 +1,54 @@
+"""The app of the fault tests: every body writes its start and its end to the ledger."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from typing import Any
+
+from tests.processes import ledger
+from tests.processes.worker import announce
+from tq import TQ
+from tq.signals import worker_ready
+
+app = TQ("faults", set_as_current=False)
+worker_ready.connect(announce)
+
+
+def _begin(task: Any) -> None:
+    ledger.write("start", task.request.id, task.request.attempt, os.getpid(), time.time())
+
+
+def _end(task: Any) -> None:
+    ledger.write("end", task.request.id, task.request.attempt, os.getpid(), time.time())
+
+
+@app.task(bind=True)
+def work(self: Any, seconds: float) -> float:
+    """Take some time."""
+    _begin(self)
+    time.sleep(seconds)
+    _end(self)
+    return seconds
+
+
+@app.task(bind=True)
+def follow(self: Any, before: Any) -> None:
+    """What a task links to: it must run once for each task that ended."""
+    _begin(self)
+    _end(self)
+
+
+@app.task(bind=True)
+def leave(self: Any) -> None:
+    """Kill the process from inside, without a trace of an exception."""
+    _begin(self)
+    os._exit(7)
+
+
+@app.task(bind=True)
+def crash(self: Any) -> None:
+    """Write to address 0."""
+    _begin(self)
+    ctypes.string_at(0)

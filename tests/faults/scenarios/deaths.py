@@ -1,0 +1,67 @@
+"""Processes that die or are stopped in the middle of their work."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+
+from tests.faults.row import Row
+from tests.faults.runs import Run
+from tests.faults.scenarios.scenario import Scenario, Size
+from tests.faults.stage import KNOWN_AFTER, Stage
+from tests.faults.stores import KINDS
+
+BODY = 0.02
+LONG_BODY = 3.0
+
+
+def kill_tree(stage: Stage, size: Size, title: str) -> Row:
+    """Two workers; again and again one of them dies whole, and another one starts."""
+    workers = [stage.worker(), stage.worker()]
+    sent = stage.send(size.kills, LONG_BODY) + stage.send(size.tasks, BODY)
+    for number in range(1, size.kills + 1):
+        stage.ended(number * size.tasks // (size.kills + 2))
+        if number == 1:
+            # At least one that is known to the broker as running, and must count an attempt.
+            stage.until(lambda: stage.running(since=KNOWN_AFTER + 0.3), "a long task under way")
+        victim = workers.pop(0)
+        stage.fault()
+        victim.kill()
+        workers.append(stage.worker())
+    return stage.row(title, sent)
+
+
+def kill_children(stage: Stage, size: Size, title: str) -> Row:
+    """One worker; again and again one of its children dies while it runs something."""
+    worker = stage.worker()
+    sent = stage.send(size.tasks, BODY) + stage.send(1, 1.0)
+    for number in range(1, size.kills + 1):
+        stage.ended(number * size.tasks // (size.kills + 2))
+        victim: Run = random.choice(stage.until(stage.running, "a task under way"))
+        stage.fault()
+        os.kill(victim.pid, signal.SIGKILL)
+    row = stage.row(title, sent, recovery_limit=1.0)
+    stage.require(worker.running, "the worker ended")
+    return row
+
+
+def stop_and_start(stage: Stage, size: Size, title: str) -> Row:
+    """TERM in the middle of the work, and another worker."""
+    worker = stage.worker()
+    sent = stage.send(size.tasks, BODY)
+    for number in (1, 2):
+        stage.ended(number * size.tasks // 4)
+        worker.stop()
+        stage.require(not stage.running(), "a body outlived its worker")
+        worker = stage.worker()
+    row = stage.row(title, sent)
+    stage.require(row.executed == len(sent), f"{row.executed} executions of {len(sent)} tasks")
+    return row
+
+
+SCENARIOS = (
+    Scenario("SIGKILL of a whole worker", kill_tree, KINDS),
+    Scenario("SIGKILL of a child", kill_children, KINDS),
+    Scenario("TERM and a new worker, twice", stop_and_start, KINDS),
+)

@@ -1,0 +1,217 @@
+"""A stage for one scenario: a store, workers, a ledger, a client's app, and the book of faults."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.faults.app import app, work
+from tests.faults.producer import Producer
+from tests.faults.proxy import Proxy
+from tests.faults.row import LEASE, RECOVERY, Row
+from tests.faults.runs import Fault, Run, Tally, read_runs, tally
+from tests.faults.stores import QUEUE, Servers, Store
+from tests.processes import Ledger, Program, Workers, eventually
+from tq.records import QueueStats
+
+KNOWN_AFTER = 1.5
+"""Seconds after which the broker has surely been told what a worker runs."""
+CALL_DEADLINE = 2.0
+
+
+class Stage:
+    """See the module's text. `proxied`: clients and workers go through `proxy`, the test itself does not."""
+
+    def __init__(self, kind: str, servers: Servers, folder: Path, *, proxied: bool = False) -> None:
+        self._stack = ExitStack()
+        self.servers = servers
+        self.folder = folder
+        self.store: Store = servers.store(kind, folder)
+        self.ledger = Ledger(folder / "ledger.txt")
+        self.faults: list[Fault] = []
+        self.wrong: list[str] = []
+        self.notes: list[str] = []
+        self.producer: Producer | None = None
+        self.url = self.store.url
+        if proxied:
+            assert self.store.server is not None
+            self.proxy = Proxy(self.store.server.port)
+            self._stack.callback(self.proxy.close)
+            self.url = self.store.behind(self.proxy.port)
+        self.backend = self.url
+        self.connect()
+
+    def connect(self, **settings: Any) -> None:
+        """Make the client's app one of this stage, with these settings."""
+        app.close()
+        app.conf.update(
+            broker_url=self.url,
+            result_backend=self.backend,
+            broker_publish_timeout=CALL_DEADLINE,
+            **settings,
+        )
+        self._workers = Workers("tests.faults.app", self.url, self.backend, self.ledger)
+        self._stack.callback(self._workers.close)
+
+    def close(self) -> None:
+        """End all that was started."""
+        if self.producer is not None:
+            self.producer.stop()
+        self._stack.close()
+        app.close()
+
+    # -- actors --------------------------------------------------------------------------------------------
+
+    def worker(self, slots: int = 2, *more: str, pool: str = "prefork", **settings: object) -> Program:
+        """Start a worker with the shortest lease, and wait until it is ready."""
+        given = {"broker_lease": LEASE, **settings}
+        slot_option = () if pool == "solo" else ("-c", str(slots))
+        return self._workers.start(*slot_option, *more, pool=pool, **given)
+
+    def direct(self) -> None:
+        """Let workers started from now on go to the server without the proxy."""
+        self._workers.broker = self._workers.backend = self.store.url
+
+    def send(self, count: int, seconds: float, **options: Any) -> list[str]:
+        """Send tasks that take so long, and return their ids."""
+        return [work.apply_async([seconds], **options).id for _ in range(count)]
+
+    def produce(self, seconds: float, *, pause: float = 0.005) -> Producer:
+        """Start a producer."""
+        self.producer = Producer(seconds, pause=pause)
+        return self.producer
+
+    # -- faults --------------------------------------------------------------------------------------------
+
+    def fault(self) -> None:
+        """Write down that a fault happens now."""
+        now = time.time()
+        self.faults.append(Fault(now, now))
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Write down a fault that lasts as long as the block."""
+        began = time.time()
+        try:
+            yield
+        finally:
+            self.faults.append(Fault(began, time.time()))
+
+    # -- what happened -------------------------------------------------------------------------------------
+
+    def runs(self) -> list[Run]:
+        """All executions until now."""
+        return read_runs(self.ledger.lines())
+
+    def running(self, *, since: float = 0.0) -> list[Run]:
+        """Executions of processes that live, under way for at least so long."""
+        now = time.time()
+        return [r for r in self.runs() if r.end is None and now - r.start >= since and _lives(r.pid)]
+
+    def ended(self, count: int, seconds: float = 60.0) -> None:
+        """Wait until so many executions have ended."""
+        eventually(
+            lambda: sum(run.end is not None for run in self.runs()) >= count,
+            lambda: f"{count} ends; {len(self.runs())} started",
+            seconds=seconds,
+        )
+
+    def recovered(self, since: float, seconds: float = 60.0) -> float:
+        """Wait until a task has started after `since`, and return how long after (seconds)."""
+
+        def first() -> float | None:
+            return min((run.start for run in self.runs() if run.start > since), default=None)
+
+        start = self.until(first, "a task that starts after the fault", seconds)
+        return float(start) - since
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+        """Wait for a condition."""
+        return eventually(condition, what, seconds=seconds)
+
+    def stats(self) -> QueueStats:
+        """What lies in the queue."""
+        return app.broker.stats(QUEUE)
+
+    def settle(self, sent: Collection[str], seconds: float = 60.0) -> Tally:
+        """Wait until all that was sent has ended and the broker's books are empty; then count.
+
+        What never ends is counted as lost, and what never leaves the books is written down as wrong.
+        """
+        wanted = set(sent)
+
+        def all_ended() -> bool:
+            return wanted <= {run.task_id for run in self.runs() if run.end is not None}
+
+        def nothing_left() -> bool:
+            left = self.stats()
+            return not (left.ready or left.delayed or left.in_flight)
+
+        try:
+            eventually(all_ended, "all ends", seconds=seconds, every=0.1)
+            eventually(nothing_left, "empty books", seconds=RECOVERY + 10, every=0.1)
+        except AssertionError as exc:
+            self.wrong.append(f"{exc} {self.stats()}")
+        return tally(self.runs(), sent, self.faults, KNOWN_AFTER)
+
+    def require(self, condition: object, what: str) -> None:
+        """Note `what` as wrong unless the condition holds."""
+        if not condition:
+            self.wrong.append(what)
+
+    def results(self, sent: Collection[str]) -> None:
+        """Require that each of these has a stored success."""
+        names = list(sent)
+        missing = 0
+        assert app.backend is not None
+        for start in range(0, len(names), 200):
+            part = names[start : start + 200]
+            found = app.backend.get(part)
+            missing += sum(name not in found or found[name].status != "SUCCESS" for name in part)
+        self.require(not missing, f"{missing} results are not there")
+
+    def row(
+        self,
+        scenario: str,
+        sent: Collection[str],
+        *,
+        seconds: float = 60.0,
+        recovery: float | None = None,
+        recovery_limit: float = RECOVERY,
+        results: bool = True,
+    ) -> Row:
+        """Wait for the end of everything, and count."""
+        found = self.settle(sent, seconds)
+        if results and not found.lost:
+            self.results(sent)
+        if found.uncharged:
+            self.wrong.append(f"{len(found.uncharged)} interrupted runs were not counted as attempts")
+        times = [time for time in (found.recovery, recovery) if time is not None]
+        producer = self.producer
+        return Row(
+            scenario=scenario,
+            broker=self.store.kind,
+            sent=found.sent,
+            refused=producer.refused if producer else 0,
+            executed=found.executed,
+            lost=len(found.lost),
+            doubled=len(found.doubled),
+            repeated=len(found.repeated),
+            interrupted=len(found.interrupted),
+            recovery=max(times, default=None),
+            longest_call=producer.longest if producer else None,
+            call_deadline=CALL_DEADLINE,
+            recovery_limit=recovery_limit,
+        )
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
