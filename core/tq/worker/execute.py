@@ -161,10 +161,19 @@ class Executor:
                 if wait > 0:
                     return Outcome(states.PENDING, requeue=True, delay=wait)
         except InvalidTask as exc:
-            return Outcome(states.FAILURE, exc, dead=f"InvalidTask: {exc}")
+            return self._refused(call, exc)
+        if call.chord is not None:
+            # Running it would succeed and leave its chord waiting for ever.
+            return self._refused(
+                call, InvalidTask("part of a chord, which this version of tq cannot complete")
+            )
         if self.revocations is not None and call.id in self.revocations.known:
             return self._revoked(call, "revoked")
         return None
+
+    def _refused(self, call: TaskCall, exc: Exception) -> Outcome:
+        logger.error("task %s[%s] is refused: %s", call.task, call.id, exc)
+        return Outcome(states.FAILURE, exc, dead=f"{type(exc).__name__}: {exc}")
 
     def _revoked(self, call: TaskCall, why: str) -> Outcome:
         logger.info("task %s[%s] %s", call.task, call.id, why)

@@ -6,6 +6,8 @@ A crash between two steps repeats work; it never loses any.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -64,6 +66,9 @@ class Link:
         self.generation = 0
         """Grows with each consumer. Receipts mean something to the consumer that got them alone, so what is
         left of an older one must not be settled any more."""
+        self._keeps_delays = Cap.DELAY in stores.broker.capabilities
+        self._parked: list[tuple[float, int, Delivery]] = []
+        self._numbers = itertools.count()
         self.beats_itself = Cap.LEASE not in stores.broker.capabilities
         """This broker's leases are kept by `keep`, not by the worker's heartbeats."""
 
@@ -91,7 +96,13 @@ class Link:
     # -- from the engine -----------------------------------------------------------------------------------
 
     def turn(self, done: Sequence[Settlement], limit: int, wait: float) -> Sequence[Delivery]:
-        """Settle `done`, then receive. Returns nothing where it was told to stop meanwhile."""
+        """Settle `done`, then receive. Returns nothing where it was told to stop meanwhile.
+
+        What is to go back for later, on a broker that keeps no delays, stays here until it is due.
+        """
+        if not self._keeps_delays:
+            done = self._park(done)
+            wait = min(wait, max(0.0, self._parked[0][0] - time.monotonic())) if self._parked else wait
         self._store([s.result for s in done if s.result is not None] if not self._joined else ())
         delays = reconnect_delays()
         failed = unwritable = False
@@ -116,10 +127,12 @@ class Link:
                     logger.warning("connected to %s again", mask_url(self._stores.broker.url))
                 if not all(settled):
                     self._warn_late(done, settled)
-                return deliveries
+                return [*self._due(limit), *deliveries] if self._parked else deliveries
 
     def settle(self, done: Sequence[Settlement]) -> Sequence[bool]:
         """Settle now and receive nothing; raises `BrokerError` at once where that fails."""
+        if not self._keeps_delays:
+            done = self._park(done)
         self._store([s.result for s in done if s.result is not None] if not self._joined else ())
         if self._consumer is None:
             return [False] * len(done)
@@ -173,6 +186,24 @@ class Link:
             len(done),
         )
         self._consumer = None
+        self._parked.clear()
+
+    def _park(self, done: Sequence[Settlement]) -> list[Settlement]:
+        kept = []
+        for settlement in done:
+            if settlement.action is Action.REQUEUE and settlement.delay > 0:
+                due = time.monotonic() + settlement.delay
+                heapq.heappush(self._parked, (due, next(self._numbers), settlement.delivery))
+            else:
+                kept.append(settlement)
+        return kept
+
+    def _due(self, limit: int) -> list[Delivery]:
+        now = time.monotonic()
+        due: list[Delivery] = []
+        while self._parked and len(due) < limit and self._parked[0][0] <= now:
+            due.append(heapq.heappop(self._parked)[2])
+        return due
 
     def _isolate(self, consumer: Consumer, done: Sequence[Settlement]) -> list[Settlement]:
         """Settle each alone; those that cannot be written come back as dead letters that say why."""

@@ -47,6 +47,8 @@ class Losses:
     max_attempts: int = 3
     wake: threading.Event = field(default_factory=threading.Event)
     waiting: deque[Loss] = field(default_factory=deque)
+    ends: deque[tuple[Delivery, Exception]] = field(default_factory=deque)
+    """Deliveries that are dead letters by now, and what their results have to say."""
 
     def report(
         self, seat: Seat, cause: str, *, verdict: Exception | None = None, charge: bool = True
@@ -59,7 +61,7 @@ class Losses:
             self.wake.set()
 
     def settle(self) -> None:
-        """Settle what was reported; what the broker cannot take now is tried again at the next call."""
+        """Settle what was reported; what a store cannot take now is tried again at the next call."""
         for _ in range(len(self.waiting)):
             loss = self.waiting.popleft()
             try:
@@ -67,11 +69,24 @@ class Losses:
             except (BrokerError, BackendError) as exc:
                 logger.warning("what consumer %s held is given back later: %s", loss.consumer_id, exc)
                 self.waiting.append(loss)
+        self._tell_ends()
 
     def quarantined(self, deliveries: Iterable[Delivery], cause: str) -> None:
         """These went to the dead letters because their holders died; their results say so."""
-        for delivery in deliveries:
-            self._conclude(delivery, WorkerLost(f"{cause}; the message ran {delivery.attempt} times"))
+        self.ends.extend(
+            (delivery, WorkerLost(f"{cause}; the message ran {delivery.attempt} times"))
+            for delivery in deliveries
+        )
+        self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        for _ in range(len(self.ends)):
+            delivery, exc = self.ends.popleft()
+            try:
+                self._conclude(delivery, exc)
+            except (BrokerError, BackendError) as error:
+                logger.warning("the end of a task is stored later: %s", error)
+                self.ends.append((delivery, exc))
 
     def _take(self, loss: Loss) -> None:
         broker = self.stores.broker
