@@ -13,6 +13,7 @@ from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
 class AsyncioPool(Pool):
     """The engine has the main thread, the loop one of its own: a slow coroutine delays no settlement."""
 
+    api_version = 1
     # SOFT_LIMIT is left out: plain bodies would need the seats and the watchdog of the threads pool.
     capabilities = PoolCap.CONCURRENCY | PoolCap.COROUTINES
 

@@ -32,6 +32,7 @@ class GreenSeat(Local):
 
 
 class EventletPool(Pool):
+    api_version = 1
     capabilities = PoolCap.CONCURRENCY | PoolCap.SOFT_LIMIT
 
     @classmethod

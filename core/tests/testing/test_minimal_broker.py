@@ -68,6 +68,7 @@ class ListConsumer(Consumer):
 
 
 class ListBroker(Broker):
+    api_version: ClassVar[int] = 1
     lists: ClassVar[defaultdict[str, list[bytes]]] = defaultdict(list)
     lock: ClassVar[threading.RLock] = threading.RLock()
 

@@ -98,6 +98,7 @@ class MemoryConsumer(Consumer):
 class MemoryBroker(Broker):
     """Messages in this process's memory; see the module's text."""
 
+    api_version: ClassVar[int] = 1
     capabilities = (
         Cap.DELAY
         | Cap.PRIORITY

@@ -121,7 +121,8 @@ class Broker(ABC):
     URL's query and are read into `options_type`, so that a misspelt option is an error with a suggestion.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int]
+    """The version of this contract that the class was written for: 1 now. Each driver states its own."""
     capabilities: ClassVar[Cap] = Cap.NONE
     max_body: ClassVar[int | None] = None
     """Largest message in bytes, None where the store sets no limit that matters."""

@@ -195,7 +195,8 @@ class PoolSetup(Protocol):
 class Pool(ABC):
     """One concurrency model; see the module's text."""
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int]
+    """The version of this contract that the class was written for: 1 now. Each driver states its own."""
     capabilities: ClassVar[PoolCap] = PoolCap.NONE
 
     def __init__(self, setup: PoolSetup) -> None:

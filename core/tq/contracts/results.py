@@ -47,7 +47,8 @@ class ResultBackend(ABC):
     ever (`result_expires`).
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int]
+    """The version of this contract that the class was written for: 1 now. Each driver states its own."""
     capabilities: ClassVar[BackendCap] = BackendCap.NONE
     options_type: ClassVar[type[msgspec.Struct]] = NoOptions
 

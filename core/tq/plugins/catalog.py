@@ -13,12 +13,10 @@ CORE: Final = ""
 """In place of a bundle: part of tq-core itself."""
 
 _REDIS = dict.fromkeys(
-    ("redis", "rediss", "redis+socket", "rediss+cluster", "redis+cluster", "unix", "sentinel", "sentinels"),
+    ("redis", "rediss", "redis+socket", "unix", "sentinel"),
     "redis",
 )
-_SQL = dict.fromkeys(
-    ("sqlite", "postgresql", "postgres", "mysql", "mariadb", "db", "database", "sqla", "sqlalchemy"), "sql"
-)
+_SQL = dict.fromkeys(("sqlite", "postgresql", "mysql", "mariadb", "sqla"), "sql")
 
 BROKERS: Final[Mapping[str, str]] = {
     **_REDIS,
@@ -33,6 +31,7 @@ BROKERS: Final[Mapping[str, str]] = {
 BACKENDS: Final[Mapping[str, str]] = {
     **_REDIS,
     **_SQL,
+    "db": "sql",
     "rpc": "amqp",
     **dict.fromkeys(("memcache", "memcached", "cache", "cache+memcached", "cache+pymemcache"), "memcache"),
     **dict.fromkeys(("file", "filesystem"), "filesystem"),

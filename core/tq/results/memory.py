@@ -60,6 +60,7 @@ class _Store:
 class MemoryBackend(ResultBackend):
     """Results in this process's memory; see the module's text."""
 
+    api_version: ClassVar[int] = 1
     capabilities = BackendCap.PUSH | BackendCap.EXPIRES
     _stores: ClassVar[dict[str, _Store]] = {}
 

@@ -12,6 +12,7 @@ class SoloPool(Pool):
     """One inline engine. A body that holds the interpreter longer than the lease also stops the heartbeat:
     use prefork for such tasks."""
 
+    api_version: ClassVar[int] = 1
     capabilities: ClassVar[PoolCap] = PoolCap.SOFT_LIMIT
 
     def __init__(self, setup: PoolSetup) -> None:

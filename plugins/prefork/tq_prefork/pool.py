@@ -31,6 +31,7 @@ _ENDS = frozenset({signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP}
 class PreforkPool(Pool):
     """One engine in each of N forked children. No task travels between processes."""
 
+    api_version = 1
     capabilities = (
         PoolCap.CONCURRENCY
         | PoolCap.SOFT_LIMIT

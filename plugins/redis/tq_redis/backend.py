@@ -27,6 +27,7 @@ _SLICE = 256
 class RedisBackend(ResultBackend):
     """Results in Redis 6.2 or newer; Celery's `AsyncResult` reads and awaits them."""
 
+    api_version = 1
     capabilities = BackendCap.PUSH | BackendCap.EXPIRES | BackendCap.DURABLE | BackendCap.SHARED
     options_type = BackendOptions
 

@@ -26,6 +26,7 @@ from tq_redis.settling import Document
 class RedisBroker(Broker):
     """Messages in Redis 6.2 or newer, in lists that Celery can share."""
 
+    api_version = 1
     capabilities = (
         Cap.DELAY
         | Cap.PRIORITY
@@ -69,6 +70,7 @@ class RedisBroker(Broker):
         return self._publisher.publish(batch, time.monotonic() + timeout)
 
     def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> Consumer:
+        self._server.hurry(lease)
         found = self._lives.begin(consumer_id, tuple(dict.fromkeys(queues)), lease)
         return RedisConsumer(
             consumer_id,
@@ -91,6 +93,7 @@ class RedisBroker(Broker):
         return [each for name in dict.fromkeys(queues) for each in self._lives.maintain(name, max_attempts)]
 
     def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
+        self._server.hurry(lease)
         return self._lives.beat(beats, lease)
 
     def held(self, consumer_id: str, receipts: Sequence[int]) -> Sequence[Delivery]:

@@ -31,6 +31,7 @@ CHUNK = 5000
 class SqlBackend(ResultBackend):
     """`db+postgresql://…` and the like, and the URLs of `SqlBroker`."""
 
+    api_version: ClassVar[int] = 1
     capabilities: ClassVar[BackendCap] = BackendCap.PUSH | BackendCap.DURABLE | BackendCap.SHARED
     options_type = SqlOptions
 

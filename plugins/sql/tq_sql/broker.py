@@ -27,6 +27,7 @@ from tq_sql.urls import read_url
 class SqlBroker(Broker):
     """`sqlite:///path`, `postgresql://…`, `mysql://…`, `mariadb://…`, and the same behind `sqla+`."""
 
+    api_version: ClassVar[int] = 1
     capabilities: ClassVar[Cap] = (
         Cap.DELAY
         | Cap.PRIORITY

@@ -14,7 +14,7 @@ from typing import TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tq.errors import TQError
+from tq.errors import BrokerUnavailable, TQError
 from tq_sql.dialects import Dialect, dialect_of
 from tq_sql.dialects.sqlite import Sqlite
 from tq_sql.faults import AGAIN, Faults, code, is_disconnect
@@ -167,7 +167,8 @@ class Session:
                 raise
             except FAILURES as exc:
                 lost = is_disconnect(exc)
-                self._drop(lost)
+                # After a commit that failed, the transaction stays open on the connection.
+                self._drop(lost or committing)
                 left = deadline - time.monotonic()
                 if code(exc) in AGAIN and tries < 6 and left > 0:
                     time.sleep(random.uniform(0, 0.01 * tries))
@@ -177,7 +178,10 @@ class Session:
                     fresh = True
                     self._database.engine.dispose()
                     continue
-                raise self._database.faults.translate(exc) from exc
+                failed = self._database.faults.translate(exc)
+                if isinstance(failed, BrokerUnavailable):
+                    failed.in_doubt = lost and committing
+                raise failed from exc
             except BaseException:
                 self._drop(True)
                 raise

@@ -20,6 +20,7 @@ _LAST_WORDS = 1.0
 class ThreadsPool(Pool):
     """One engine with a slot for each thread. A thread that is busy at a cold stop is left behind."""
 
+    api_version = 1
     capabilities = PoolCap.CONCURRENCY | PoolCap.SOFT_LIMIT
 
     def __init__(self, setup: PoolSetup) -> None:
