@@ -10,7 +10,7 @@ import sys
 import venv
 from pathlib import Path
 
-REQUIREMENTS = ("celery[redis]==5.7.*",)
+REQUIREMENTS = ("celery[auth,redis]==5.7.*",)
 OVERRIDE = "TQ_TEST_CELERY_PYTHON"
 
 
@@ -31,10 +31,11 @@ def celery_python(cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "celery.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the workers of pytest-xdist want it at the same time
-        if not ready.exists():
+        wanted = "\n".join(REQUIREMENTS) + "\n"
+        if not ready.exists() or ready.read_text() != wanted:
             shutil.rmtree(folder, ignore_errors=True)
             _install(folder)
-            ready.write_text("\n".join(REQUIREMENTS) + "\n")
+            ready.write_text(wanted)
     return _python(folder)
 
 

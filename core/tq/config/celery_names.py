@@ -92,7 +92,7 @@ REFUSED_FAMILIES: dict[str, str] = {
     "cosmosdbsql_": _RESULT_OPTIONS,
     "elasticsearch_": _RESULT_OPTIONS,
     "database_": _RESULT_OPTIONS,
-    "security_": "signing of messages is a serializer's matter; its plugin declares what it needs",
+    "security_": 'the plugin that signs messages declares what it needs; install it with: pip install "tq[auth]"',
     "control_": _MONITOR,
     "event_": _MONITOR,
 }

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tq import errors
+from tq.wire.saferepr import saferepr
 
 # Celery clients know these errors by Celery's names; both directions.
 _TO_CELERY: dict[type[BaseException], tuple[str, str]] = {
@@ -35,6 +36,7 @@ _TO_CELERY: dict[type[BaseException], tuple[str, str]] = {
 }
 _FROM_CELERY = {names: cls for cls, names in _TO_CELERY.items()}
 _JSON = (str, int, float, bool, type(None))
+_DEEPEST = 50
 
 
 class ExceptionInfo(msgspec.Struct, frozen=True):
@@ -83,10 +85,11 @@ def rebuild_exception(document: Any, allowed: Callable[[str], bool] = lambda mod
     if isinstance(document, BaseException):
         return document
     if not isinstance(document, dict) or "exc_type" not in document:
-        return errors.RemoteError("Exception", "", (document,))
-    name, module = str(document["exc_type"]), str(document.get("exc_module") or "")
+        return errors.RemoteError("Exception", "", (_shallow(document),))
+    name, module = _text(document["exc_type"]), _text(document.get("exc_module") or "")
     message = document.get("exc_message")
-    args = tuple(message) if isinstance(message, (list, tuple)) else () if message is None else (message,)
+    many = message if isinstance(message, (list, tuple)) else () if message is None else (message,)
+    args = tuple(map(_shallow, many))
     cls = _find(name, module, allowed)
     if cls is not None:
         try:
@@ -97,6 +100,23 @@ def rebuild_exception(document: Any, allowed: Callable[[str], bool] = lambda mod
     return errors.RemoteError(name, module, args)
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else saferepr(value)
+
+
+def _shallow(value: Any) -> Any:
+    """What Python could not print, for it is nested too deeply, as text."""
+    return value if _depth_is(value, _DEEPEST) else saferepr(value)
+
+
+def _depth_is(value: Any, most: int) -> bool:
+    if isinstance(value, dict):
+        return most > 0 and all(_depth_is(item, most - 1) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return most > 0 and all(_depth_is(item, most - 1) for item in value)
+    return True
+
+
 def _find(name: str, module: str, allowed: Callable[[str], bool]) -> type[BaseException] | None:
     known = _FROM_CELERY.get((name, module))
     if known is not None:
@@ -104,9 +124,17 @@ def _find(name: str, module: str, allowed: Callable[[str], bool]) -> type[BaseEx
     if module in ("builtins", "exceptions", ""):
         found: Any = getattr(builtins, name, None)
     elif module == "tq.errors" or allowed(module):
-        found = sys.modules.get(module)
-        for part in name.split("."):
-            found = getattr(found, part, None)
+        found = _class_in(sys.modules.get(module), name)
     else:
         return None
     return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def _class_in(module: object, name: str) -> type | None:
+    """The class by its qualified name, found without running anything of the module: no property, no import."""
+    found: object = module
+    for part in name.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+        if not issubclass(type(found), type):
+            return None
+    return found  # type: ignore[return-value]
