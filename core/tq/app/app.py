@@ -406,9 +406,9 @@ class TQ:
         changes: dict[str, Any] = {"retries": call.retries + 1, "parent_id": call.id}
         changes["root_id"] = call.root_id or call.id
         if args is not None:
-            changes |= {"args": args, "argsrepr": saferepr(args)}
+            changes |= {"args": args, "argsrepr": _repr_of(args, call.args, call.argsrepr)}
         if kwargs is not None:
-            changes |= {"kwargs": kwargs, "kwargsrepr": saferepr(kwargs)}
+            changes |= {"kwargs": kwargs, "kwargsrepr": _repr_of(kwargs, call.kwargs, call.kwargsrepr)}
         if said.expires is not None:
             changes["expires"] = iso(end_of(said.expires, now, self.timezone) or now)
         for name in ("time_limit", "soft_time_limit", "ignore_result", "shadow", "priority"):
@@ -607,6 +607,12 @@ def _numbered(call: TaskCall, steps: Sequence[Step]) -> list[Step]:
             options["task_id"] = str(uuid.uuid5(_FOLLOW_UPS, f"{call.id}:{call.retries}:{index}"))
         numbered.append(Step(step.task, step.args, step.kwargs, options))
     return numbered
+
+
+def _repr_of(value: Any, before: Any, text: str | None) -> str:
+    """What logs and events show of arguments that a retry changes; a text that the caller chose hides these too."""
+    forms = (before, tuple(before)) if isinstance(before, list) else (before,)
+    return saferepr(value) if text is None or text in map(saferepr, forms) else text
 
 
 def _forget_connections_after_fork(app: TQ) -> None:

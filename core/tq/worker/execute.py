@@ -360,7 +360,10 @@ class Executor:
             return self._conclude(run)
         except Exception as exc:
             # Callbacks come with the message and may be anything.
-            logger.exception("what follows %s in queue %s cannot be sent", run.call, run.delivery.queue)
+            name, task_id = (run.call.task, run.call.id) if run.call else (None, None)
+            logger.exception(
+                "what follows task %s[%s] in queue %s cannot be sent", name, task_id, run.delivery.queue
+            )
             run.outcome = Outcome(states.FAILURE, exc, _format(exc), dead=f"{type(exc).__name__}: {exc}")
             return Settlement(
                 run.delivery, Action.DEAD, 0.0, run.outcome.dead, (), self.result_of(run, run.outcome)
