@@ -69,6 +69,7 @@ class Worker:
         self._tell("worker_starting")
         self._keeper.start()
         self._tell("worker_ready")
+        logger.info("%s is ready, reading %s", self.hostname, ", ".join(self.queues))
         try:
             if self._stop is None:
                 self.pool.run()
