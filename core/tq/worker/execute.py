@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -493,13 +493,35 @@ async def _within(seconds: float | None, body: Awaitable[Any]) -> Any:
     """Await a body, and raise its soft time limit inside it."""
     if not seconds:
         return await body
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await body
-    except TimeoutError:
-        if limit.expired():
-            raise SoftTimeLimitExceeded(seconds) from None
-        raise
+    async with asyncio.timeout(seconds) as limit:
+        return await _Limited(body, limit, seconds)
+
+
+class _Limited:
+    """Awaits a body in such a way that it sees `SoftTimeLimitExceeded` where the limit cancels it."""
+
+    def __init__(self, body: Awaitable[Any], limit: asyncio.Timeout, seconds: float) -> None:
+        self._body = body
+        self._limit = limit
+        self._seconds = seconds
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        steps = self._body.__await__()
+        thrown: BaseException | None = None
+        told = False
+        while True:
+            try:
+                waited_for = next(steps) if thrown is None else steps.throw(thrown)
+            except StopIteration as end:
+                return end.value
+            thrown = None
+            try:
+                yield waited_for
+            except asyncio.CancelledError as cancelled:
+                # The limit cancels once; a second time it is somebody else.
+                is_limit = self._limit.expired() and not told
+                told = told or is_limit
+                thrown = SoftTimeLimitExceeded(self._seconds) if is_limit else cancelled
 
 
 def _cancelled_from_outside(exc: BaseException) -> bool:
