@@ -121,4 +121,4 @@ def _too_large(method: str, limit: int) -> DecodeError:
 
 
 def _unknown(method: str) -> str:
-    return f"unknown compression {method!r}; known: {', '.join(_CONTENT_TYPES)}"
+    return f"unknown compression {method[:100]!r}; known: {', '.join(_CONTENT_TYPES)}"

@@ -17,6 +17,7 @@ import msgspec
 from tq.errors import EncodeError
 from tq.records import Envelope, Message, Undecodable
 from tq.wire.ids import new_id
+from tq.wire.saferepr import saferepr
 
 PARKED = "tq_parked"
 """A property that says: the broker keeps this message until its `eta`, so a reader must not wait again."""
@@ -113,7 +114,7 @@ def _message(read: _In) -> Message:
     elif encoding is None:
         body = read.body.encode("utf-8", "surrogatepass")
     else:
-        raise ValueError(f"unknown body_encoding {encoding!r}")
+        raise ValueError(f"unknown body_encoding {saferepr(encoding, 100)}")
     return Message(
         read.headers or {},
         properties,

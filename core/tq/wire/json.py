@@ -19,8 +19,11 @@ from typing import Any, ClassVar
 import msgspec
 
 from tq.errors import DecodeError, EncodeError
+from tq.wire.saferepr import saferepr
 
 _SCALARS = frozenset({str, int, bool, type(None)})
+_MOST = 500
+"""Characters of an error that may quote what was read."""
 
 
 class JsonSerializer:
@@ -58,7 +61,7 @@ class JsonSerializer:
         except RecursionError as exc:
             raise DecodeError("the JSON is nested too deeply") from exc
         except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as exc:
-            raise DecodeError(f"not readable as JSON: {exc}") from exc
+            raise DecodeError(f"not readable as JSON: {str(exc)[:_MOST]}") from exc
 
 
 def _is_plain(value: Any) -> bool:
@@ -121,7 +124,7 @@ def _read_typed(found: dict[str, Any]) -> Any:
     mark = found["__type__"]
     read = _READERS.get(mark)
     if read is None:
-        raise ValueError(f"unknown __type__ {mark!r}; known: {', '.join(_READERS)}")
+        raise ValueError(f"unknown __type__ {saferepr(mark, 100)}; known: {', '.join(_READERS)}")
     return read(found["__value__"])
 
 

@@ -23,14 +23,14 @@ _NO_EMBED = Embed()
 def read_task(message: Message, serializers: Mapping[str, Serializer], *, size_limit: int) -> TaskCall:
     """Read a task message of version 2, 1 or the mixed form.
 
-    `serializers` maps the accepted content types to their readers; `size_limit` bounds a compressed body's
-    size in bytes after decompression. Raises `ContentDisallowed`, `DecodeError` and `InvalidTask`, and
+    `serializers` maps the accepted content types to their readers; `size_limit` bounds the
+    body's size in bytes, after decompression. Raises `ContentDisallowed`, `DecodeError` and `InvalidTask`, and
     nothing else for any message.
     """
     serializer = serializers.get(message.content_type)
     if serializer is None:
         raise ContentDisallowed(
-            f"task {_short(message.headers.get('task'))} has content type {message.content_type!r}, which "
+            f"task {_short(message.headers.get('task'))} has content type {_short(message.content_type)}, which "
             f"accept_content does not allow (allowed: {', '.join(sorted(serializers)) or 'nothing'})"
         )
     body = _body(message, serializer, size_limit)
@@ -64,6 +64,8 @@ def _body(message: Message, serializer: Serializer, size_limit: int) -> Any:
         if not isinstance(compression, str):
             raise DecodeError(f"the compression header is {_short(compression)}, not a content type")
         body = decompress(body, compression, limit=size_limit)
+    elif len(body) > size_limit:
+        raise DecodeError(f"the body has {len(body)} bytes, and message_size_limit is {size_limit}")
     loads_call = getattr(serializer, "loads_call", None)
     try:
         return serializer.loads(body) if loads_call is None else loads_call(body, message.headers)
