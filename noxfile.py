@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 PARTS = [ROOT / "core", *PLUGINS]
 PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
+# Tests wait more than they work, so there are more processes than small machines have cores. The tests of one file
+# stay together, since they share servers and databases.
+PARALLEL = ["-n", "3", "--dist", "loadfile"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -46,10 +49,9 @@ def tests(session: nox.Session) -> None:
     """Run the tests of all parts on real servers and print the coverage; arguments go to pytest."""
     _install(session, "test")
     session.run("python", "-m", "tests.services.install")
-    session.run("coverage", "erase")
-    session.run("coverage", "run", f"--source={','.join(PACKAGES)}", "-m", "pytest", *session.posargs)
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")
+    # The pools' tests run without the tracer (tests/untraced.py), so figures for them would mean nothing.
+    measured = [f"--cov={package}" for package in PACKAGES if package not in ("tq_prefork", "tq_threads")]
+    session.run("pytest", *PARALLEL, *measured, "--cov-report=term:skip-covered", *session.posargs)
 
 
 @nox.session
