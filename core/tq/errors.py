@@ -60,7 +60,13 @@ class BrokerError(TQError):
 
 
 class BrokerUnavailable(BrokerError):
-    """The broker could not be reached within the deadline."""
+    """The broker could not be reached within the deadline.
+
+    `in_doubt`: the connection broke when the broker may have done what it was asked for, so that asking again
+    may do it twice.
+    """
+
+    in_doubt: bool = False
 
 
 class LeaseLost(BrokerError):

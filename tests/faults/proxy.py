@@ -111,8 +111,10 @@ class Proxy:
     def close(self) -> None:
         """End everything."""
         self.refuse()
+        asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.close()
 
     # -- on the loop ---------------------------------------------------------------------------------------
 
@@ -128,11 +130,18 @@ class Proxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    async def _cancel_all(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, reader, writer)
         self._connections.add(connection)
         try:
-            await connection.live()
+            with contextlib.suppress(asyncio.CancelledError):  # by `close`
+                await connection.live()
         finally:
             self._connections.discard(connection)
 

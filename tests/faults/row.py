@@ -46,3 +46,16 @@ class Row:
         if self.longest_call is not None and self.longest_call > self.call_deadline + CALL_SLACK:
             found.append(f"a producer waited for {self.longest_call:.1f} s, not {self.call_deadline:g} s")
         return found
+
+    def summary(self) -> str:
+        """One line for a terminal."""
+        parts = [
+            f"sent {self.sent}, refused {self.refused}, executed {self.executed}, lost {self.lost}",
+            f"doubled {self.doubled}, repeated {self.repeated}, interrupted {self.interrupted}",
+        ]
+        if self.recovery is not None:
+            parts.append(f"recovery {self.recovery:.1f} s")
+        if self.longest_call is not None:
+            parts.append(f"longest call {self.longest_call:.1f} s")
+        parts += self.notes
+        return ", ".join(parts) + "".join(f"\n    WRONG: {text}" for text in self.complaints())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -72,14 +73,17 @@ def tally(runs: Sequence[Run], sent: Collection[str], faults: Sequence[Fault], k
     for run in runs:
         by_task[run.task_id].append(run)
     lost = tuple(task_id for task_id in sent if not any(run.end for run in by_task.get(task_id, ())))
-    doubled, repeated = [], []
-    interrupted, uncharged, recoveries = [], [], []
+    doubled: list[str] = []
+    repeated: list[str] = []
+    interrupted: list[Run] = []
+    uncharged: list[Run] = []
+    recoveries: list[float] = []
     for task_id, mine in by_task.items():
         finished = [run for run in mine if run.end]
         explained = sum(any(run.met(fault) for fault in faults) for run in finished)
         if len(finished) > 1:
             (repeated if explained >= len(finished) - 1 else doubled).append(task_id)
-        for run, again in zip(mine, mine[1:], strict=False):
+        for run, again in itertools.pairwise(mine):
             fault = next((f for f in reversed(faults) if run.met(f) and f.start <= again.start), None)
             if run.end is None:
                 interrupted.append(run)

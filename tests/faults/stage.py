@@ -68,7 +68,7 @@ class Stage:
 
     def worker(self, slots: int = 2, *more: str, pool: str = "prefork", **settings: object) -> Program:
         """Start a worker with the shortest lease, and wait until it is ready."""
-        given = {"broker_lease": LEASE, **settings}
+        given: dict[str, Any] = {"broker_lease": LEASE, **settings}
         slot_option = () if pool == "solo" else ("-c", str(slots))
         return self._workers.start(*slot_option, *more, pool=pool, **given)
 
@@ -129,7 +129,9 @@ class Stage:
         start = self.until(first, "a task that starts after the fault", seconds)
         return float(start) - since
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    def until(
+        self, condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 60.0
+    ) -> Any:
         """Wait for a condition."""
         return eventually(condition, what, seconds=seconds)
 

@@ -52,7 +52,7 @@ def gate() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def quick_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "reconnect_delays", lambda: itertools.repeat(0.001))
+    monkeypatch.setattr(link, "reconnect_delays", lambda **_: itertools.repeat(0.001))
     monkeypatch.setattr(link, "_PAUSE", 0.001)
 
 

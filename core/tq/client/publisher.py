@@ -35,8 +35,8 @@ class Publisher:
         """Put messages into their queues; returns when all are accepted.
 
         Tries again while the broker cannot be reached, as the policy says (`max_retries`, `interval_start`,
-        `interval_step`, `interval_max`), but never past the deadline. Raises `BrokerUnavailable`, or the
-        first error of an item.
+        `interval_step`, `interval_max`), but never past the deadline. What may have been accepted already is
+        not sent again unless it is `unique`. Raises `BrokerUnavailable`, or the first error of an item.
         """
         if self._publishing is not None:
             for envelope in batch:
@@ -47,7 +47,9 @@ class Publisher:
             try:
                 errors = self._broker.publish(batch, timeout=max(0.05, deadline - time.monotonic()))
                 break
-            except BrokerUnavailable:
+            except BrokerUnavailable as exc:
+                if exc.in_doubt and not all(envelope.unique for envelope in batch):
+                    raise
                 pause = next(pauses, None)
                 if pause is None or time.monotonic() + pause >= deadline:
                     raise

@@ -31,6 +31,7 @@ logger = logging.getLogger("tq.worker")
 PATIENCE = 0.03
 """Seconds that unstarted deliveries wait behind a body before they go back."""
 IDLE_WAIT = 5.0
+"""Seconds that an engine waits for messages at once; half a lease, where that is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class InlineEngine:
         self._limits = limits
         self._link = Link(stores, self._seat_taken)
         self._lease = stores.lease
+        self._idle_wait = min(IDLE_WAIT, stores.lease / 2)
         self._left = max_tasks
         self._size = BatchSize(largest=largest_batch)
         self._todo: deque[Delivery] = deque()
@@ -111,7 +113,7 @@ class InlineEngine:
         self._busy.clear()
         with self._access:
             # Inside: what the helper could not settle must go with the consumer that received it.
-            received = self._link.turn(drain(self._done), limit, IDLE_WAIT)
+            received = self._link.turn(drain(self._done), limit, self._idle_wait)
         self._todo.extend(received)
         if received:
             self._busy.set()

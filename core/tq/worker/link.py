@@ -10,7 +10,7 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tq import states
@@ -32,6 +32,8 @@ from tq.wire.exceptions import exception_document
 
 logger = logging.getLogger("tq.worker")
 
+LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to reach a server, at most."""
 _PAUSE = 0.05
 _UNWRITABLE = (PublishError, SerializationError, BackendError)
 """Errors that trying again does not help."""
@@ -104,7 +106,7 @@ class Link:
             done = self._park(done)
             wait = min(wait, max(0.0, self._parked[0][0] - time.monotonic())) if self._parked else wait
         self._store([s.result for s in done if s.result is not None] if not self._joined else ())
-        delays = reconnect_delays()
+        delays = self._delays()
         failed = unwritable = False
         while True:
             try:
@@ -153,7 +155,7 @@ class Link:
         """Result and follow-ups of a delivery that was acknowledged before it ran."""
         self._store([settlement.result] if settlement.result is not None else ())
         pending = list(settlement.publish)
-        delays = reconnect_delays()
+        delays = self._delays()
         while pending:
             try:
                 pending = self._publish(pending)
@@ -229,7 +231,7 @@ class Link:
         backend = self._stores.backend
         if not metas or backend is None:
             return
-        delays = reconnect_delays()
+        delays = self._delays()
         while True:
             try:
                 backend.store(metas)
@@ -247,6 +249,10 @@ class Link:
                 else:
                     self._store([_failed(metas[0], exc)])
                 return
+
+    def _delays(self) -> Iterator[float]:
+        """Pauses between attempts; short leases are for those who cannot wait."""
+        return reconnect_delays(maximum=min(LONGEST_PAUSE, self._stores.lease / 2))
 
     def _pause(self, exc: Exception, seconds: float, must: bool) -> bool:
         """Wait before the next attempt; False: give up."""

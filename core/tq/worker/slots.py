@@ -74,6 +74,7 @@ class SlotsEngine:
         self._limits = limits
         self._link = Link(stores, self._seats_taken)
         self._keep_every = stores.lease / 3
+        self._idle_wait = min(IDLE_WAIT, stores.lease / 2)
         self._kept = time.monotonic()
         self._size = BatchSize(slots=len(seats), largest=largest_batch)
         self._free: deque[Seat] = deque(seats)
@@ -109,7 +110,7 @@ class SlotsEngine:
         self._receiving = True
         done = self._settlements()
         limit = max(len(self._free), self._size.limit - len(self._running))
-        wait = 0.0 if self._backlog else IDLE_WAIT
+        wait = 0.0 if self._backlog else self._idle_wait
         received = self._link.turn(done, limit, wait)
         self._receiving = False
         if self._link.generation != self.generation:

@@ -115,6 +115,7 @@ class SqlBroker(Broker):
     # -- consumers -----------------------------------------------------------------------------------------
 
     def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> SqlConsumer:
+        self._database.hurry(lease)
         if self._joined is not None:
             self._prepare_results(self._joined)
         session = Session(self._database)
@@ -126,6 +127,7 @@ class SqlBroker(Broker):
         return SqlConsumer(self._store, session, queues, consumer_id, key)
 
     def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
+        self._database.hurry(lease)
         return self._database.transact(lambda conn: self._store.leases.beat(conn, beats, lease))
 
     def held(self, consumer_id: str, receipts: Sequence[int]) -> Sequence[Delivery]:

@@ -55,6 +55,11 @@ class Database:
         with self._lock:
             return self._start()
 
+    def hurry(self, lease: float) -> None:
+        """From now on wait so briefly that a beat and its repetition fit into a lease of so many seconds."""
+        if not isinstance(self.dialect, Sqlite):  # which has no connection that could hang
+            self.dialect.patience = min(self.dialect.patience, max(lease / 3, 0.5))
+
     def limits(self, timeout: float) -> Dialect:
         """The dialect, once the server has told its limits."""
         self.dialect.limit_call(timeout)
@@ -144,10 +149,10 @@ class Session:
         `work` must be without effects of its own. Raises the driver's errors as tq's; a connection that
         breaks before the commit began is replaced once, after that the outcome is in doubt.
         """
-        seconds = self._database.options.socket_timeout if timeout is None else timeout
+        dialect = self._database.dialect
+        seconds = dialect.patience if timeout is None else timeout
         deadline = time.monotonic() + seconds
         tries, fresh = 0, False
-        dialect = self._database.dialect
         dialect.limit_call(seconds)
         while True:
             tries += 1
@@ -169,6 +174,9 @@ class Session:
                 lost = is_disconnect(exc)
                 # After a commit that failed, the transaction stays open on the connection.
                 self._drop(lost or committing)
+                if lost:
+                    # What broke this connection has broken those that lie in the pool as well.
+                    self._database.engine.dispose()
                 left = deadline - time.monotonic()
                 if code(exc) in AGAIN and tries < 6 and left > 0:
                     time.sleep(random.uniform(0, 0.01 * tries))
@@ -176,11 +184,10 @@ class Session:
                 if lost and not committing and not fresh and left > 0:
                     # It was broken before we came: the server was restarted while it lay in the pool.
                     fresh = True
-                    self._database.engine.dispose()
                     continue
                 failed = self._database.faults.translate(exc)
                 if isinstance(failed, BrokerUnavailable):
-                    failed.in_doubt = lost and committing
+                    failed.in_doubt = committing
                 raise failed from exc
             except BaseException:
                 self._drop(True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from tests.faults.scenarios import deaths, network, servers, sharing, timers
+from tests.faults.scenarios import clocks, deaths, disk, memory, network, poison, servers, sharing, timers
 from tests.faults.scenarios.scenario import Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
     *deaths.SCENARIOS,
     *servers.SCENARIOS,
+    *disk.SCENARIOS,
     *network.SCENARIOS,
+    *poison.SCENARIOS,
     *timers.SCENARIOS,
     *sharing.SCENARIOS,
+    *clocks.SCENARIOS,
+    *memory.SCENARIOS,
 )

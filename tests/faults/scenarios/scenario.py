@@ -23,6 +23,7 @@ class Size:
 
 
 SHORT = Size(tasks=150, kills=2, outage=3.0, countdowns=5, memory_tasks=5_000)
+MEDIUM = Size(tasks=600, kills=5, outage=10.0, countdowns=5, memory_tasks=40_000)
 LONG = Size(tasks=2_000, kills=5, outage=10.0, countdowns=20, memory_tasks=200_000)
 
 

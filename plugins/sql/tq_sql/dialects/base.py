@@ -32,6 +32,8 @@ class Dialect(ABC):
         self.options = options
         self.largest: int | None = None
         """Bytes of the largest message that the server takes; None where it sets no limit that matters."""
+        self.patience = options.socket_timeout
+        """Seconds that a call may take whose caller names no limit."""
         # Of the call that runs on this thread: the pool connects in its name.
         self._call = threading.local()
 
@@ -43,6 +45,12 @@ class Dialect(ABC):
         """How long connecting may take now."""
         left = getattr(self._call, "ends", math.inf) - time.monotonic()
         return min(self.options.connect_timeout, max(0.1, left))
+
+    @property
+    def abandoned(self) -> int:
+        """Seconds after which the server ends a transaction whose client says nothing: it may be gone, and
+        what it has locked would stay locked for hours."""
+        return math.ceil(self.patience) + 1
 
     def inside(self, seconds: float) -> AbstractContextManager[None]:
         """Wraps whatever calls the driver; enters within `seconds` or raises `TimeoutError`."""

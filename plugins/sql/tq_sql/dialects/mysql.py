@@ -15,6 +15,9 @@ from tq_sql.bell import Bell, PollingBell
 from tq_sql.dialects.base import Claim, Dialect, candidates
 from tq_sql.tables import LENT, READY, Tables
 
+_IDLE = 60
+"""Seconds after which MySQL may end a connection that does nothing; the next use makes another."""
+
 
 class Mysql(Dialect):
     # The session's time zone is UTC, or summer time would make an hour ambiguous.
@@ -32,7 +35,6 @@ class Mysql(Dialect):
             # The default would lock gaps between rows, and two publishers each other.
             isolation_level="READ COMMITTED",
             connect_args={
-                "init_command": "SET time_zone = '+00:00'",
                 "charset": "utf8mb4",
             },
         )
@@ -44,7 +46,12 @@ class Mysql(Dialect):
 
         seconds = max(1.0, self.connect_seconds())
         limits = {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
-        return PatientConnection(*args, **{**kwargs, **limits})
+        # MySQL has no limit for transactions alone, but one for connections that do nothing.
+        setting = (
+            f"SET time_zone = '+00:00'/*M!100300 , idle_transaction_timeout = {self.abandoned} */"
+            f"/*!80000 , wait_timeout = {max(self.abandoned, _IDLE)} */"
+        )
+        return PatientConnection(*args, **{**kwargs, "init_command": setting, **limits})
 
     def started(self, conn: Connection) -> None:
         # A larger packet makes the server hang up, and nobody knows why.

@@ -47,6 +47,8 @@ class Postgresql(Dialect):
         kwargs["connect_timeout"] = max(2, math.ceil(self.connect_seconds()))
         connection = PatientConnection.connect(*args, **kwargs)
         connection.patience = self.options.socket_timeout
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{self.abandoned}s'")
+        connection.commit()
         return connection
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:

@@ -1,0 +1,60 @@
+"""The system's clock jumps under a worker."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.row import LEASE, Row
+from tests.faults.scenarios.scenario import Scenario, Size, Skip
+from tests.faults.stage import Stage
+from tests.faults.stores import KINDS
+
+BODY = 0.02
+JUMP = 3600
+LIBRARY = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+
+
+def clock_jumps(stage: Stage, size: Size, title: str) -> Row:
+    """The clock of a worker's machine goes an hour forward and then two hours back, while it works."""
+    found = glob.glob(LIBRARY)
+    if not found:
+        raise Skip("no libfaketime; install it with: apt-get install libfaketime")
+    clock = stage.folder / "clock"
+    clock.write_text("+0\n")
+    with _faked(Path(found[0]), clock):
+        worker = stage.worker()
+    sent = stage.send(1, 4 * LEASE) + stage.send(size.tasks, BODY)
+    for number, jump in enumerate((JUMP, -JUMP), start=1):
+        stage.ended(number * 20)
+        # The ledger's times are the worker's: from here on they explain nothing.
+        clock.write_text(f"{jump:+d}\n")
+        time.sleep(LEASE)
+    sent += stage.send(5, 0.0, countdown=1.0)
+    row = stage.row(title, sent)
+    stage.require(worker.running, "the worker ended")
+    return row
+
+
+@contextmanager
+def _faked(library: Path, clock: Path) -> Iterator[None]:
+    """Programs that start inside follow this clock, but for durations."""
+    more = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in more:
+            del os.environ[name]
+
+
+SCENARIOS = (Scenario("clock of a worker jumps +1 h, then -2 h", clock_jumps, KINDS),)
