@@ -97,7 +97,7 @@ def _call(
     try:
         head = msgspec.convert(fields, Headers)
         tail = msgspec.convert(embed, Embed) if embed else _NO_EMBED
-    except (msgspec.ValidationError, RecursionError) as exc:
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as exc:
         raise InvalidTask(f"task {_short(fields.get('task'))}[{_short(fields.get('id'))}]: {exc}") from exc
     fault = _fault(head, args, kwargs)
     if fault is not None:

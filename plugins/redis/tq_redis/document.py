@@ -52,5 +52,5 @@ def read_document(task_id: str, raw: bytes, serializer: Serializer) -> TaskMeta:
         if not isinstance(document, dict):
             raise DecodeError("it is no JSON object")
         return msgspec.convert({"task_id": task_id, **document}, TaskMeta)
-    except (SerializationError, msgspec.ValidationError) as exc:
+    except (SerializationError, msgspec.ValidationError, UnicodeError, RecursionError) as exc:
         raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
