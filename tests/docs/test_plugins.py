@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs.pages import DOCS
 from tests.project import BUNDLE, PLUGINS
-from tq.contracts import BackendCap, Cap, PoolCap
+from tq.contracts import BackendCap, Cap, PoolCap, ScheduleCap
 from tq.errors import ImproperlyConfigured
 from tq.plugins import docs
 from tq.plugins.observer import hook_names
@@ -28,7 +28,7 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_capability_and_hook_has_a_line_with_its_meaning() -> None:
     lines = PAGE.read_text("utf-8").splitlines()
-    flags = [str(flag.name) for caps in (Cap, BackendCap, PoolCap) for flag in caps]
+    flags = [str(flag.name) for caps in (Cap, BackendCap, ScheduleCap, PoolCap) for flag in caps]
     for name in [*hook_names(), *flags]:
         found = [line for line in lines if line.startswith(f"| `{name}` |")]
         assert found, name

@@ -20,8 +20,9 @@ Install = Callable[..., Path]
 
 # The smallest drivers that fulfil the contracts.
 DRIVERS = Path(__file__).parent / "drivers"
-BROKER, BACKEND, SERIALIZER, POOL = (
-    (DRIVERS / f"{kind}.txt").read_text("utf-8") for kind in ("broker", "backend", "serializer", "pool")
+BROKER, BACKEND, SERIALIZER, POOL, STORE = (
+    (DRIVERS / f"{kind}.txt").read_text("utf-8")
+    for kind in ("broker", "backend", "serializer", "pool", "schedule")
 )
 
 
@@ -81,10 +82,11 @@ def test_a_bare_installed_name_counts_as_a_url(install: Install) -> None:
 def test_serializers_pools_and_schedulers_are_found_by_name(install: Install) -> None:
     install("acme-mine", SERIALIZER, {"tq.serializers": {"mine": "acme_mine:MySerializer"}})
     install("acme-pool", POOL, {"tq.pools": {"fibres": "acme_pool:MyPool"}})
-    install("acme-beat", "class Nightly: pass", {"tq.schedulers": {"nightly": "acme_beat:Nightly"}})
+    install("acme-beat", STORE, {"tq.schedulers": {"nightly": "acme_beat:MyStore"}})
     assert registry.load_serializer("mine").dumps(1) == b"1"
     assert registry.load_pool("fibres").__name__ == "MyPool"
-    assert registry.load_scheduler("nightly").__name__ == "Nightly"
+    store = registry.load_schedule_store("nightly://host", namespace="shop")
+    assert (type(store).__name__, store.url, store.namespace) == ("MyStore", "nightly://host", "shop")
 
 
 def test_a_serializer_that_asks_for_settings_gets_those_of_its_app(install: Install) -> None:
@@ -116,11 +118,11 @@ def test_a_serializer_may_be_registered_as_an_instance(install: Install) -> None
 
 
 def test_a_class_can_be_named_instead_of_registered(install: Install) -> None:
-    install("acme-beat", "class Nightly: pass", {})
+    install("acme-beat", STORE, {})
     install("acme-pool", POOL, {})
-    assert registry.load_scheduler("acme_beat:Nightly").__name__ == "Nightly"
+    assert registry.schedule_store_class("acme_beat:MyStore").__name__ == "MyStore"
     assert registry.load_pool("acme_pool:MyPool").__name__ == "MyPool"
-    assert "acme_beat:Hourly" in refused(registry.load_scheduler, "acme_beat:Hourly")
+    assert "acme_beat:Hourly" in refused(registry.schedule_store_class, "acme_beat:Hourly")
 
 
 def test_the_built_in_drivers_are_registered() -> None:
@@ -308,9 +310,9 @@ def test_a_serializer_that_cannot_be_made_is_a_plugin_error(install: Install) ->
     assert "OSError: no key file" in refused(registry.load_serializer, "mine")
 
 
-def test_a_scheduler_has_to_be_a_class(install: Install) -> None:
+def test_a_schedule_store_has_to_be_one(install: Install) -> None:
     install("acme-beat", "nightly = 3", {"tq.schedulers": {"nightly": "acme_beat:nightly"}})
-    assert "not a class" in refused(registry.load_scheduler, "nightly")
+    assert "not a subclass of tq.contracts.ScheduleStore" in refused(registry.schedule_store_class, "nightly")
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.pool import Engine, Job, Pool, PoolCap, PoolSetup, Seat, Spawn, StopMode
 from tq.contracts.results import BackendCap, ResultBackend
+from tq.contracts.schedules import Advance, Entry, Lead, Row, ScheduleCap, ScheduleStore, State
 from tq.contracts.serializer import CallSerializer, Configurable, Serializer, SettingsReader
 
 __all__ = [
+    "Advance",
     "BackendCap",
     "Broker",
     "CallSerializer",
@@ -15,14 +17,20 @@ __all__ = [
     "Configurable",
     "Consumer",
     "Engine",
+    "Entry",
     "Job",
+    "Lead",
     "Pool",
     "PoolCap",
     "PoolSetup",
     "ResultBackend",
+    "Row",
+    "ScheduleCap",
+    "ScheduleStore",
     "Seat",
     "Serializer",
     "SettingsReader",
     "Spawn",
+    "State",
     "StopMode",
 ]

@@ -67,4 +67,4 @@ POOLS: Final[Mapping[str, str]] = {
     "eventlet": "eventlet",
 }
 
-SCHEDULERS: Final[Mapping[str, str]] = {"redis": "redis", "sql": "sql"}
+SCHEDULERS: Final[Mapping[str, str]] = {**_REDIS, **_SQL, "memory": CORE, "file": CORE}

@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tq.contracts import BackendCap, Cap, PoolCap, hooks
+from tq.contracts import BackendCap, Cap, PoolCap, ScheduleCap, hooks
 from tq.errors import ImproperlyConfigured
 from tq.plugins.kinds import KINDS
 from tq.plugins.listing import PluginInfo, list_plugins
@@ -33,6 +33,7 @@ def tables() -> dict[str, str]:
     return {
         "brokers": _drivers("scheme", of["broker"], Cap),
         "backends": _drivers("scheme", of["backend"], BackendCap),
+        "schedules": _drivers("scheme", of["scheduler"], ScheduleCap),
         "pools": _drivers("name", of["pool"], PoolCap),
         "serializers": _names("name", of["serializer"]),
         "hooks": _hooks(),

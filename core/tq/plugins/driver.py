@@ -41,8 +41,7 @@ def load_driver(kind: Kind, found: Found) -> Any:
     flaw = kind.flaw(driver)
     if flaw:
         raise PluginError(f"{who} is broken: {found.target} {flaw}. Tell its author, or uninstall it")
-    if kind.api_versions is not None:
-        _check_api(who, kind, kind.api_versions, found, driver)
+    _check_api(who, kind, kind.api_versions, found, driver)
     return driver
 
 

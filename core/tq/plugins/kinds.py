@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tq.contracts import Broker, Pool, ResultBackend, Serializer
+from tq.contracts import Broker, Pool, ResultBackend, ScheduleStore, Serializer
 from tq.plugins import catalog
 
 
@@ -22,8 +22,8 @@ class Kind(msgspec.Struct, frozen=True):
     bundles: Mapping[str, str]
     flaw: Callable[[object], str | None]
     """What is wrong with an object as a driver of this kind, None for nothing."""
-    api_versions: range | None
-    """Versions of the contract that this core works with; None for a kind without a contract."""
+    api_versions: range
+    """Versions of the contract that this core works with."""
 
     def show(self, name: str) -> str:
         return self.form.format(name)
@@ -47,10 +47,6 @@ def _serializer_flaw(driver: object) -> str | None:
     if missing:
         return f"is {_describe(driver)} without {', '.join(missing)} of tq.contracts.{Serializer.__name__}"
     return None
-
-
-def _class_flaw(driver: object) -> str | None:
-    return None if isinstance(driver, type) else f"is {_describe(driver)}, not a class"
 
 
 def _describe(driver: object) -> str:
@@ -78,7 +74,13 @@ SERIALIZER: Final = Kind(
 )
 POOL: Final = Kind("pool", "tq.pools", "pool", "{!r}", catalog.POOLS, _subclass_flaw(Pool), _FIRST)
 SCHEDULER: Final = Kind(
-    "scheduler", "tq.schedulers", "scheduler", "{!r}", catalog.SCHEDULERS, _class_flaw, None
+    "scheduler",
+    "tq.schedulers",
+    "schedule store",
+    "{}://",
+    catalog.SCHEDULERS,
+    _subclass_flaw(ScheduleStore),
+    _FIRST,
 )
 
 KINDS: Final = (BROKER, BACKEND, SERIALIZER, POOL, SCHEDULER)

@@ -18,7 +18,7 @@ from tq.plugins.kinds import BACKEND, BROKER, POOL, SCHEDULER, SERIALIZER, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tq.contracts import Broker, Pool, ResultBackend, Serializer, SettingsReader
+    from tq.contracts import Broker, Pool, ResultBackend, ScheduleStore, Serializer, SettingsReader
     from tq.plugins.listing import PluginInfo
 
 T = TypeVar("T")
@@ -89,9 +89,22 @@ def load_pool(name: str) -> type[Pool]:
     return cls
 
 
-def load_scheduler(name: str) -> type:
-    """The scheduler class of a name or of a class (`module:Class`); raises as `broker_class` does."""
-    cls: type = _named(SCHEDULER, name)
+def load_schedule_store(
+    url: str, options: Mapping[str, Any] | None = None, *, namespace: str
+) -> ScheduleStore:
+    """The schedule store behind `url`; `namespace` keeps apps apart. Raises as `load_broker` does."""
+    address = _address(SCHEDULER, url)
+    cls: type[ScheduleStore] = _driver(SCHEDULER, address)
+    return _build(SCHEDULER, address, lambda: cls(address.url, options, namespace=namespace))
+
+
+def schedule_store_class(name: str) -> type[ScheduleStore]:
+    """The class of the schedule store behind a URL, a scheme or a class (`module:Class`); raises as
+    `broker_class` does."""
+    if ":" in name and "://" not in name:
+        named: type[ScheduleStore] = _named(SCHEDULER, name)
+        return named
+    cls: type[ScheduleStore] = _driver(SCHEDULER, _address(SCHEDULER, name))
     return cls
 
 

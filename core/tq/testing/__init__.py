@@ -34,6 +34,7 @@ _pytest.register_assert_rewrite(
     "tq.testing.result_rules",
     "tq.testing.result_kit",
     "tq.testing.results",
+    "tq.testing.schedules",
     "tq.testing.serializer",
     "tq.testing.pool",
     "tq.testing.pool_kit",
@@ -42,7 +43,14 @@ _pytest.register_assert_rewrite(
 from tq.testing.broker import BrokerConformance
 from tq.testing.pool import PoolConformance
 from tq.testing.results import ResultBackendConformance
+from tq.testing.schedules import ScheduleStoreConformance
 from tq.testing.serializer import SerializerConformance
 
-__all__ = ["BrokerConformance", "PoolConformance", "ResultBackendConformance", "SerializerConformance"]
+__all__ = [
+    "BrokerConformance",
+    "PoolConformance",
+    "ResultBackendConformance",
+    "ScheduleStoreConformance",
+    "SerializerConformance",
+]
 del _hypothesis, _pytest

@@ -11,7 +11,8 @@
 
 local state = KEYS[1]
 begin(KEYS[3])
-local reached = redis.call('HGET', state, 'seq')
+local known = redis.call('HMGET', state, 'seq', 'firsts')
+local reached, firsts = known[1], known[2]
 if not reached then
   return {-1}
 end
@@ -153,6 +154,19 @@ if number == 0 then
 end
 if number <= tonumber(reached) then
   return {0, errors}
+end
+
+-- The first of each batch since the last heartbeat counts as running while it is held. It is written before
+-- anything is lent, and again when it is known.
+local function note(first)
+  local held = {}
+  for receipt in string.gmatch(firsts or '', '%d+') do
+    if redis.call('HEXISTS', inflight_key(queue_of(tonumber(receipt))), receipt) == 1 then
+      held[#held + 1] = receipt
+    end
+  end
+  held[#held + 1] = first
+  firsts = table.concat(held, ',')
 end
 redis.call('HSET', state, 'seq', ARGV[2])
 
