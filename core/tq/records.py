@@ -102,6 +102,39 @@ class TaskMeta(msgspec.Struct, frozen=True, omit_defaults=False):
     queue: str | None = None
 
 
+class GroupStart(msgspec.Struct, frozen=True):
+    """A group of tasks whose ends are to be counted. `size` is the number of its members.
+
+    `structure` says how the results nest, in Celery's form of a group result
+    (`[[group id, None], [members]]`); None: they are a plain list in the order of their indexes.
+    """
+
+    group_id: str
+    size: int
+    structure: Any = None
+
+
+class GroupPart(msgspec.Struct, frozen=True):
+    """The end of one member of a group; `status` is SUCCESS, FAILURE or REVOKED."""
+
+    group_id: str
+    index: int
+    task_id: str
+    status: str
+    result: Any = None
+
+
+class GroupCount(msgspec.Struct, frozen=True):
+    """What the store answers to one part. With `claimed` whoever counted it has to see to what follows the group.
+
+    `parts` are all that ended so far, in the order of their indexes.
+    """
+
+    claimed: bool = False
+    parts: tuple[GroupPart, ...] = ()
+    structure: Any = None
+
+
 class Settlement(msgspec.Struct, frozen=True):
     """What to do with one delivery, and all that has to happen with it.
 

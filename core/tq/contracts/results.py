@@ -7,6 +7,17 @@ The rules (`tq.testing.ResultBackendConformance` checks them):
 3. `wait` returns as soon as one of the ids is ready, without polling where the store can push.
 4. Documents have Celery's shape (`TaskMeta`), so that Celery's `AsyncResult` reads them and the other way.
 5. Every error that leaves a backend is a `tq.BackendError`, with the password of the URL masked.
+
+Groups (`BackendCap.GROUPS`), on which chords rest:
+
+6. A member counts once: of several parts with one group, task and index, the first stands.
+7. The part that completes a group is answered with `claimed` and with all parts, and so is the first part that
+   did not succeed, complete or not. From then on the same task and index is answered so again each time that it
+   is counted, until `end_groups`; nobody else ever is. So a worker that dies between counting and sending what
+   follows repeats it when its message comes back, and nobody else sends it as well.
+8. After `end_groups`, and for a group that was never started, no part is claimed.
+9. `start_group` of a group that is known changes nothing, unless it is `fresh`: then the group starts anew.
+10. What is kept of a group goes away like a result, `expires` seconds after the last change.
 """
 
 from __future__ import annotations
@@ -19,11 +30,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from tq.contracts.broker import NoOptions
-from tq.options import parse_options
+from tq.errors import ImproperlyConfigured
+from tq.options import mask_url, parse_options
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
-    from tq.records import TaskMeta
+    from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
 
 
 class BackendCap(enum.Flag):
@@ -38,6 +50,8 @@ class BackendCap(enum.Flag):
     """What was stored survives a restart (as far as the server is set to)."""
     SHARED = enum.auto()
     """Several processes may use one URL."""
+    GROUPS = enum.auto()
+    """Counts the ends of the members of a group: chords work."""
 
 
 class ResultBackend(ABC):
@@ -95,3 +109,39 @@ class ResultBackend(ABC):
     def cleanup(self) -> int:
         """Remove expired documents where the store does not (`BackendCap.EXPIRES`); returns how many."""
         return 0
+
+    # -- groups (`BackendCap.GROUPS`) ------------------------------------------------------------------------
+
+    def start_group(self, group: GroupStart, *, fresh: bool = False) -> None:
+        """Begin to count the members of a group."""
+        raise self._no_groups()
+
+    def count(self, parts: Sequence[GroupPart]) -> Sequence[GroupCount]:
+        """Note that these members have ended; an answer for each part. Counting again is harmless."""
+        raise self._no_groups()
+
+    def grow_group(self, group_id: str, task_id: str) -> None:
+        """Expect one more member; saying it again for the same task is harmless."""
+        raise self._no_groups()
+
+    def end_groups(self, group_ids: Sequence[str]) -> None:
+        """What follows these groups is safely sent: forget the parts, and claim nothing of them any more."""
+        raise self._no_groups()
+
+    def save_group(self, group_id: str, structure: Any) -> None:
+        """Keep the ids of a group of results, for `load_group`; in Celery's form."""
+        raise self._no_groups()
+
+    def load_group(self, group_id: str) -> Any | None:
+        """What `save_group` kept, or None."""
+        raise self._no_groups()
+
+    def forget_group(self, group_id: str) -> None:
+        """Remove what `save_group` kept."""
+        raise self._no_groups()
+
+    def _no_groups(self) -> ImproperlyConfigured:
+        return ImproperlyConfigured(
+            f"{type(self).__name__} ({mask_url(self.url)}) cannot count the members of a group, so chords and saved "
+            "groups do not work there; use Redis, an SQL database or memory as result_backend"
+        )

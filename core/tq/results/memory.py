@@ -16,7 +16,8 @@ import msgspec
 
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendError, SerializationError
-from tq.records import TaskMeta
+from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
+from tq.results.groups import Groups
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
@@ -37,6 +38,7 @@ class _Document:
 class _Store:
     changed: threading.Condition = field(default_factory=threading.Condition)
     documents: dict[str, _Document] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
 
     def put(self, task_id: str, document: _Document) -> None:
         old = self.find(task_id)
@@ -61,7 +63,7 @@ class MemoryBackend(ResultBackend):
     """Results in this process's memory; see the module's text."""
 
     api_version: ClassVar[int] = 1
-    capabilities = BackendCap.PUSH | BackendCap.EXPIRES
+    capabilities = BackendCap.PUSH | BackendCap.EXPIRES | BackendCap.GROUPS
     _stores: ClassVar[dict[str, _Store]] = {}
 
     def __init__(
@@ -83,7 +85,7 @@ class MemoryBackend(ResultBackend):
             cls._stores.pop(each, None)
 
     def store(self, batch: Sequence[TaskMeta]) -> None:
-        until = float("inf") if self.expires is None else time.monotonic() + self.expires
+        until = self._until()
         documents = [(meta.task_id, _Document(meta.status, self._write(meta), until)) for meta in batch]
         with self._store.changed:
             for task_id, document in documents:
@@ -107,12 +109,61 @@ class MemoryBackend(ResultBackend):
             for task_id in task_ids:
                 self._store.documents.pop(task_id, None)
 
+    def start_group(self, group: GroupStart, *, fresh: bool = False) -> None:
+        structure = None if group.structure is None else self._pack(group.structure)
+        with self._store.changed:
+            self._store.groups.start(group.group_id, group.size, structure, fresh, self._until())
+
+    def count(self, parts: Sequence[GroupPart]) -> Sequence[GroupCount]:
+        packed = [(part, self._pack(part.result)) for part in parts]
+        with self._store.changed:
+            found = [self._store.groups.count(part, raw, self._until()) for part, raw in packed]
+        return [self._counted(*each) for each in found]
+
+    def _counted(self, rows: list[tuple[GroupPart, bytes]] | None, structure: bytes | None) -> GroupCount:
+        if rows is None:
+            return GroupCount()
+        parts = [msgspec.structs.replace(part, result=self.serializer.loads(raw)) for part, raw in rows]
+        return GroupCount(True, tuple(parts), None if structure is None else self.serializer.loads(structure))
+
+    def grow_group(self, group_id: str, task_id: str) -> None:
+        with self._store.changed:
+            self._store.groups.grow(group_id, task_id)
+
+    def end_groups(self, group_ids: Sequence[str]) -> None:
+        with self._store.changed:
+            for group_id in group_ids:
+                self._store.groups.end(group_id)
+
+    def save_group(self, group_id: str, structure: Any) -> None:
+        raw = self._pack(structure)
+        with self._store.changed:
+            self._store.groups.saved[group_id] = (raw, self._until())
+
+    def load_group(self, group_id: str) -> Any | None:
+        with self._store.changed:
+            raw, until = self._store.groups.saved.get(group_id, (b"", 0.0))
+        return self.serializer.loads(raw) if until > time.monotonic() else None
+
+    def forget_group(self, group_id: str) -> None:
+        with self._store.changed:
+            self._store.groups.saved.pop(group_id, None)
+
     def close(self) -> None:
         """There is no connection to close."""
 
     def after_fork(self) -> None:
         # The parent's lock may be held by a thread that does not exist here, and the memory is no longer shared.
         self._store = type(self)._stores[self._name] = _Store()
+
+    def _until(self) -> float:
+        return float("inf") if self.expires is None else time.monotonic() + self.expires
+
+    def _pack(self, value: Any) -> bytes:
+        try:
+            return self.serializer.dumps(value)
+        except SerializationError as exc:
+            raise BackendError(f"a member's result cannot be stored: {exc}") from exc
 
     def _write(self, meta: TaskMeta) -> bytes:
         document = msgspec.structs.asdict(meta)

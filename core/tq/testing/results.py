@@ -13,6 +13,7 @@ from tq.testing.needs import skip_undeclared
 from tq.testing.result_kit import ResultKit
 from tq.testing.result_rules.errors import Errors
 from tq.testing.result_rules.expiry import Expiry
+from tq.testing.result_rules.groups import Groups
 from tq.testing.result_rules.opening import Opening
 from tq.testing.result_rules.processes import Processes
 from tq.testing.result_rules.states import States
@@ -22,7 +23,7 @@ from tq.wire.ids import new_id
 from tq.wire.json import JsonSerializer
 
 
-class ResultBackendConformance(Opening, Storing, States, Waiting, Expiry, Processes, Errors):
+class ResultBackendConformance(Opening, Storing, States, Waiting, Groups, Expiry, Processes, Errors):
     """Inherit, set `backend_class`, and override the fixture `backend_url`; the rest has defaults.
 
     Each test takes new task ids, so the store need not be empty. Fixtures to override where needed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tq.contracts.results import BackendCap, ResultBackend
 from tq_redis.address import Address
 from tq_redis.document import read_document, write_document
+from tq_redis.groups import Groups
 from tq_redis.link import Down, Refused, pack
 from tq_redis.options import BackendOptions, refuse_explained
 from tq_redis.scripts import STORE
@@ -17,7 +18,7 @@ from tq_redis.subscription import Subscription
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
-    from tq.records import TaskMeta
+    from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
 
 _KEY = "celery-task-meta-"
 _READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
@@ -28,7 +29,9 @@ class RedisBackend(ResultBackend):
     """Results in Redis 6.2 or newer; Celery's `AsyncResult` reads and awaits them."""
 
     api_version = 1
-    capabilities = BackendCap.PUSH | BackendCap.EXPIRES | BackendCap.DURABLE | BackendCap.SHARED
+    capabilities = (
+        BackendCap.PUSH | BackendCap.EXPIRES | BackendCap.DURABLE | BackendCap.SHARED | BackendCap.GROUPS
+    )
     options_type = BackendOptions
 
     def __init__(
@@ -46,7 +49,9 @@ class RedisBackend(ResultBackend):
         self._subscription = Subscription(self._server.connector, self.options.socket_timeout)
         prefix = self.options.global_keyprefix
         # Celery's rule: a prefix that ends like a word is set off.
-        self._prefix = (prefix if not prefix or prefix[-1] in ":_-." else f"{prefix}_") + _KEY
+        prefix = prefix if not prefix or prefix[-1] in ":_-." else f"{prefix}_"
+        self._prefix = prefix + _KEY
+        self._groups = Groups(self._server, prefix, serializer, expires)
         self.live_ms = max(1, round(expires * 1000)) if expires else 0
         """Milliseconds that a document lives, 0: for ever."""
 
@@ -107,6 +112,27 @@ class RedisBackend(ResultBackend):
             keys = [self._prefix + task_id for task_id in task_ids[at : at + _SLICE]]
             self._subscription.forget(keys)
             self._server.call([pack((b"UNLINK", *keys))], "forget results")
+
+    def start_group(self, group: GroupStart, *, fresh: bool = False) -> None:
+        self._groups.start(group, fresh)
+
+    def count(self, parts: Sequence[GroupPart]) -> Sequence[GroupCount]:
+        return self._groups.count(parts)
+
+    def grow_group(self, group_id: str, task_id: str) -> None:
+        self._groups.change(group_id, "grow", task_id)
+
+    def end_groups(self, group_ids: Sequence[str]) -> None:
+        self._groups.end(group_ids)
+
+    def save_group(self, group_id: str, structure: Any) -> None:
+        self._groups.save(group_id, structure)
+
+    def load_group(self, group_id: str) -> Any | None:
+        return self._groups.load(group_id)
+
+    def forget_group(self, group_id: str) -> None:
+        self._groups.forget(group_id)
 
     def close(self) -> None:
         self._subscription.close()

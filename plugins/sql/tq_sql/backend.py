@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 
 from tq.contracts import BackendCap, ResultBackend, Serializer
 from tq.errors import DecodeError
-from tq.records import TaskMeta
+from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
 from tq.states import READY_STATES, SUCCESS
+from tq_sql import groups
 from tq_sql.bell import Interrupt
 from tq_sql.database import FAILURES, Database, Session
 from tq_sql.faults import backend_faults
@@ -32,7 +33,9 @@ class SqlBackend(ResultBackend):
     """`db+postgresql://…` and the like, and the URLs of `SqlBroker`."""
 
     api_version: ClassVar[int] = 1
-    capabilities: ClassVar[BackendCap] = BackendCap.PUSH | BackendCap.DURABLE | BackendCap.SHARED
+    capabilities: ClassVar[BackendCap] = (
+        BackendCap.PUSH | BackendCap.DURABLE | BackendCap.SHARED | BackendCap.GROUPS
+    )
     options_type = SqlOptions
 
     def __init__(
@@ -59,7 +62,7 @@ class SqlBackend(ResultBackend):
         if not self.options.create_tables:
             return
         with conn.begin():
-            missing = not sa.inspect(conn).has_table(GROUPS.name) or _missing_columns(conn)
+            missing = _missing_tables(conn) or _missing_columns(conn)
         if missing:
             create_all(conn, self._database.dialect, metadata, lambda: _add_columns(conn))
 
@@ -163,10 +166,10 @@ class SqlBackend(ResultBackend):
             return 0
         before = dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(seconds=self.expires)
         gone = 0
-        for table in (TASKS, GROUPS):
+        for table in (TASKS, GROUPS, groups.GROUPS):
             while removed := self._remove_before(table, before):
                 gone += removed
-        return gone
+        return gone + self._database.transact(groups.forget_orphans)
 
     def _remove_before(self, table: sa.Table, before: dt.datetime) -> int:
         dialect = self._database.dialect
@@ -182,6 +185,29 @@ class SqlBackend(ResultBackend):
 
         return self._database.transact(work)
 
+    # -- groups --------------------------------------------------------------------------------------------
+
+    def start_group(self, group: GroupStart, *, fresh: bool = False) -> None:
+        self._database.transact(lambda conn: groups.start(conn, group, self.serializer, fresh))
+
+    def count(self, parts: Sequence[GroupPart]) -> Sequence[GroupCount]:
+        return self._database.transact(lambda conn: groups.count(conn, parts, self.serializer))
+
+    def grow_group(self, group_id: str, task_id: str) -> None:
+        self._database.transact(lambda conn: groups.grow(conn, group_id, task_id))
+
+    def end_groups(self, group_ids: Sequence[str]) -> None:
+        self._database.transact(lambda conn: groups.end(conn, group_ids))
+
+    def save_group(self, group_id: str, structure: Any) -> None:
+        self._database.transact(lambda conn: groups.save(conn, group_id, structure, self.serializer))
+
+    def load_group(self, group_id: str) -> Any | None:
+        return self._database.transact(lambda conn: groups.load(conn, group_id, self.serializer))
+
+    def forget_group(self, group_id: str) -> None:
+        self._database.transact(lambda conn: groups.forget(conn, group_id))
+
     # -- the rest ------------------------------------------------------------------------------------------
 
     def after_fork(self) -> None:
@@ -189,6 +215,12 @@ class SqlBackend(ResultBackend):
 
     def close(self) -> None:
         self._database.close()
+
+
+def _missing_tables(conn: Connection) -> bool:
+    """Celery makes two of these, and an older tq did."""
+    there = set(sa.inspect(conn).get_table_names())
+    return any(table.name not in there for table in metadata.sorted_tables)
 
 
 def _missing_columns(conn: Connection) -> list[sa.Column[Any]]:
