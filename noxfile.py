@@ -23,6 +23,11 @@ PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
 # stay together, since they share servers and databases.
 PARALLEL = ["-n", "3", "--dist", "loadfile"]
 PROJECT = nox.project.load_toml("pyproject.toml")
+LISTED = """
+from importlib.metadata import distributions
+found = {f"{dist.name}=={dist.version}" for dist in distributions() if dist.name.partition("-")[0] != "tq"}
+print(*sorted(found), sep="\\n")
+"""
 
 
 @nox.session
@@ -78,6 +83,36 @@ def build(session: nox.Session) -> None:
         )
     for file in sorted((ROOT / "dist").glob("*.whl")):
         session.log(file.name)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz each decoder for a minute; arguments name targets and libFuzzer's options: `-- task -max_total_time=600`."""
+    _install(session, "test")
+    try:
+        session.install("--only-binary", "atheris", "atheris>=2.3")
+    except nox.command.CommandFailed:
+        session.skip("atheris has no wheel for this Python; `-s tests` runs the same targets with hypothesis")
+    known = session.run("python", "-m", "tests.fuzz", "--list", silent=True, log=False) or ""
+    chosen = [word for word in session.posargs if not word.startswith("-")] or str(known).split()
+    options = [word for word in session.posargs if word.startswith("-")] or ["-max_total_time=60"]
+    for target in chosen:
+        session.run(
+            "python", "-m", "tests.fuzz", target, f"-artifact_prefix={session.create_tmp()}/", *options
+        )
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask the advisory databases about all that is installed with tq; needs the network, so it runs when asked for."""
+    _install(session)
+    listed = session.run("python", "-c", LISTED, silent=True, log=False)
+    file = Path(session.create_tmp()) / "installed.txt"
+    file.write_text(str(listed))
+    session.install("pip-audit>=2.7")
+    # Strict: what a database could not be asked about must not look like what it knows to be good.
+    options = ("--strict", "--disable-pip", "--no-deps", "--progress-spinner", "off")
+    session.run("pip-audit", *options, "-r", str(file), *session.posargs)
 
 
 if (ROOT / "bench" / "run.py").exists():

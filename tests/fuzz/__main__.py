@@ -16,6 +16,9 @@ with atheris.instrument_imports(include=["tq", "tq_auth", "tq_redis", "tq_sql"])
 def main() -> None:
     """Fuzz until libFuzzer ends; a crash leaves the input in a file and says which."""
     name, *options = sys.argv[1:] or ["?"]
+    if name == "--list":
+        print(*TARGETS)
+        return
     if name not in TARGETS:
         sys.exit(f"name a target: {', '.join(TARGETS)}")
     logging.disable()
