@@ -20,7 +20,6 @@ NOT_YET = [setting for setting in DEFINITIONS if setting.not_yet]
         ("task_send_sent_event", True),
         ("worker_enable_remote_control", True),
         ("task_queue_max_priority", 9),
-        ("beat_schedule", {"tick": {"task": "a", "schedule": 10.0}}),
     ],
 )
 def test_switching_on_what_is_not_there_yet_warns_once(name: str, value: object) -> None:

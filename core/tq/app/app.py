@@ -41,6 +41,7 @@ from tq.config import Settings
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured, InvalidTask
 from tq.plugins import registry
+from tq.plugins.signal import Signal
 from tq.policy.route import QueueInfo, Route, Router
 from tq.policy.times import LocalZone, end_of, iso, start_of
 from tq.records import Delivery, Envelope, Revocation, TaskMeta
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tq.app.keywords import TaskKeywords
+    from tq.app.schedules import Schedules
     from tq.client.keywords import CallKeywords
     from tq.contracts.broker import Broker
     from tq.contracts.results import ResultBackend
@@ -112,6 +114,12 @@ class TQ:
         self._strict = strict_typing
         self._task_cls = task_cls
         self._discover: list[tuple[Any, str | None]] = []
+        self._periodic: dict[str, Mapping[str, Any]] = {}
+        self._announced = False
+        self.on_after_configure: Signal = Signal("on_after_configure")
+        """Sent once, when a worker or beat has imported its modules; receivers get the app as `sender`."""
+        self.on_after_finalize: Signal = Signal("on_after_finalize")
+        """Sent directly after it: all tasks are known."""
         self._oid = new_id()
         self._lock = threading.RLock()
         _forget_connections_after_fork(self)
@@ -192,6 +200,14 @@ class TQ:
         for module in (*self.conf.imports, *self.conf.include):
             importlib.import_module(module)
         self._import_discovered()
+        self.announce()
+
+    def announce(self) -> None:
+        """Send `on_after_configure` and `on_after_finalize`, the first time that this is called."""
+        if not self._announced:
+            self._announced = True
+            self.on_after_configure.send(self)
+            self.on_after_finalize.send(self)
 
     def _import_discovered(self) -> None:
         waiting, self._discover = self._discover, []
@@ -199,6 +215,35 @@ class TQ:
             found = packages() if callable(packages) else packages
             for package in (found,) if isinstance(found, str) else found:
                 import_related(package, related)
+
+    # -- periodic tasks ------------------------------------------------------------------------------------
+
+    def add_periodic_task(
+        self,
+        schedule: Any,
+        sig: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        **opts: Any,
+    ) -> str:
+        """Have beat send a signature (or a task) by a schedule: seconds, a timedelta or one of `tq.schedules`.
+
+        `opts` are options of the call, and `relative`, `zone`, `misfire`, `catch_up`, `grace`, `overlap`,
+        `enabled` of the entry. Returns the entry's name, by default that of the call.
+        """
+        from tq.app.beat import periodic
+
+        key, entry = periodic(schedule, sig, args, kwargs, name, opts)
+        self._periodic[key] = entry
+        return key
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """The entries of beat's store: add, change, pause, run and remove them while beats run."""
+        from tq.app.schedules import Schedules
+
+        return Schedules(self)
 
     # -- settings ------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,8 @@ class Sender(Protocol):
 
     unique: bool
     """Whether the broker takes one id once."""
+    remembers: float | None
+    """Seconds that results are kept: a run without a result after that has ended, or was lost."""
 
     def send(self, entry: Entry, task_id: str, due: float) -> None:
         """Send one. Raises `BrokerUnavailable` where that may be tried again, anything else where it may not."""
@@ -202,7 +205,12 @@ class Beat:
             self._write(done)
 
     def _unfinished(self, due: Sequence[Item]) -> set[str]:
-        ids = [i.state.last_id for i in due if i.entry.overlap != "allow" and i.state.last_id is not None]
+        since = self._clock() - (self._sender.remembers or math.inf)
+        ids = [
+            i.state.last_id
+            for i in due
+            if i.entry.overlap != "allow" and i.state.last_id and (i.state.last_sent or 0.0) > since
+        ]
         return self._sender.unfinished(ids) if ids else set()
 
     def _send_one(self, item: Item, now: float, busy: set[str]) -> tuple[State, BrokerUnavailable | None]:

@@ -29,7 +29,9 @@ def sync(store: ScheduleStore, entries: Mapping[str, Entry]) -> None:
         removed = [store.remove(row.entry.name, row.revision) for row in gone]
         if all(saved) and all(removed):
             return
-    logger.error("not all entries could be written: others change them, or rows are there that cannot be read")
+    logger.error(
+        "not all entries could be written: others change them, or rows are there that cannot be read"
+    )
 
 
 def renewed(entry: Entry, row: Row | None) -> Row:

@@ -73,7 +73,7 @@ REFUSED: dict[str, str] = {
     "worker_pool_restarts": "restart the worker instead; it gives back what it has not started",
     "worker_state_db": "a worker keeps no state in files",
     "beat_sync_every": "beat records each task that it sends",
-    "beat_cron_starting_deadline": "how missed runs are made up for is up to the scheduler",
+    "beat_cron_starting_deadline": "each entry of beat_schedule says what becomes of missed runs: misfire, catch_up, grace",
     "beat_enable_remote_control": _MONITOR,
     "beat_remote_control_max_tick_age": _MONITOR,
 }

@@ -77,4 +77,5 @@ class SettingsFields:
     beat_schedule: dict[str, dict[str, Any]]
     beat_scheduler: str
     beat_schedule_filename: str
+    beat_lease: float
     beat_max_loop_interval: float

@@ -98,6 +98,16 @@ def load_schedule_store(
     return _build(SCHEDULER, address, lambda: cls(address.url, options, namespace=namespace))
 
 
+def has_schedule_store(url: str) -> bool:
+    """Whether a schedule store is installed for the scheme of `url`."""
+    from tq.plugins.discovery import scan
+
+    if "://" not in url:
+        return False
+    names = read_address(url, noun=SCHEDULER.noun, known=()).names
+    return any(found.name.lower() in names for found in scan(SCHEDULER.group))
+
+
 def schedule_store_class(name: str) -> type[ScheduleStore]:
     """The class of the schedule store behind a URL, a scheme or a class (`module:Class`); raises as
     `broker_class` does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tq.config.setting import Setting
-from tq.config.types import Name, Seconds
+from tq.config.types import Lease, Name, Seconds
 
 GROUP = "Beat"
 
@@ -14,34 +14,42 @@ SETTINGS = (
         name="beat_schedule",
         type=dict[str, dict[str, Any]],
         default={},
-        doc="Periodic tasks by name: `task`, `schedule` (seconds, timedelta or crontab), `args`, `kwargs`, "
-        "`options`, `relative`.",
+        doc="Periodic tasks by name: `task`, `schedule` (seconds, timedelta, or of `tq.schedules`), `args`, "
+        "`kwargs`, `options`, `relative`, `zone`, `misfire`, `catch_up`, `grace`, `overlap`, `enabled`.",
         group=GROUP,
-        not_yet="this version has no scheduler",
     ),
     Setting(
         name="beat_scheduler",
         type=Name,
-        default="file",
-        doc="Name of the scheduler's plugin, or `module:attribute` of a class.",
+        default="auto",
+        doc="Where beats keep entries and find each other: a URL, a scheme (the broker's or result backend's "
+        "URL of that scheme is taken), `file`, or `module:Class`. `auto`: the broker's database where a plugin "
+        "can, else the result backend's, else a file.",
         group=GROUP,
-        not_yet="this version has no scheduler",
     ),
     Setting(
         name="beat_schedule_filename",
         type=Name,
-        default=".tq/schedule.db",
-        doc="File in which beat keeps when each entry ran last.",
+        default=".tq/schedule.json",
+        doc='The file of `beat_scheduler = "file"`, for beats of one machine.',
         group=GROUP,
-        not_yet="this version has no scheduler",
+    ),
+    Setting(
+        name="beat_lease",
+        type=Lease,
+        default=10.0,
+        unit="seconds",
+        doc="How long a beat leads without a sign of life: so much later than usual come the ticks after its "
+        "sudden death. The same for all beats.",
+        group=GROUP,
     ),
     Setting(
         name="beat_max_loop_interval",
         type=Seconds,
         default=0.0,
         unit="seconds",
-        doc="Longest sleep of beat between two looks at its schedule; 0: the scheduler decides.",
+        doc="Longest time until beat sees a change of its entries; 0: 1 s. Never more than a third of "
+        "`beat_lease`.",
         group=GROUP,
-        not_yet="this version has no scheduler",
     ),
 )
