@@ -73,6 +73,14 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Play all faults in their long form and write docs/reliability.md; arguments go to tests/faults."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.services.install")
+    session.run("python", "-m", "tests.faults", *(session.posargs or ("--size", "long", "--write")))
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the wheels and source archives of all distributions into dist/."""
     session.install("build[uv]>=1.2")

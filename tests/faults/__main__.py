@@ -36,7 +36,7 @@ def main() -> int:
                     rows += [row] if row else []
                     failed += row is None or bool(row.complaints())
     if options.write:
-        write(rows, options.size, sys.argv[1:])
+        write(rows, options.size, SIZES[options.size], f"nox -s faults -- {' '.join(sys.argv[1:])}")
     return 1 if failed else 0
 
 

@@ -1,11 +1,57 @@
-"""The measured part of docs/reliability.md."""
+"""The measured part of docs/reliability.md, written between two markers of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import platform
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
 
-from tests.faults.row import Row
+from tests.faults.row import LEASE, Row
+from tests.faults.scenarios.scenario import Size
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+PARTS = ("tq-core", "tq-redis", "tq-sql", "tq-prefork", "redis", "SQLAlchemy", "psycopg", "PyMySQL")
+COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("fault", lambda row: row.scenario),
+    ("broker", lambda row: row.broker),
+    ("sent", lambda row: f"{row.sent:,}"),
+    ("refused", lambda row: f"{row.refused:,}"),
+    ("lost", lambda row: _marked(row.lost)),
+    ("doubled", lambda row: _marked(row.doubled)),
+    ("cut short, run again", lambda row: str(row.interrupted)),
+    ("ended at the fault, run again", lambda row: str(row.repeated)),
+    ("recovery, s", lambda row: _seconds(row.recovery)),
+    ("longest `.delay()`, s", lambda row: _seconds(row.longest_call)),
+    ("", lambda row: "; ".join((*row.notes, *(f"**{text}**" for text in row.complaints())))),
+)
 
 
-def write(rows: Sequence[Row], size: str, command: Sequence[str]) -> None:
+def write(rows: Sequence[Row], name: str, size: Size, command: str) -> None:
     """Put the table between the markers of the page."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{_measured(rows, name, size, command)}\n{END}{after}")
+
+
+def _measured(rows: Sequence[Row], name: str, size: Size, command: str) -> str:
+    parts = ", ".join(f"{part} {version(part)}" for part in PARTS)
+    machine = f"{platform.system()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    text = (
+        f"Made by `{command}`; {machine}; {parts}.\n"
+        f"Size `{name}`: {size.tasks:,} tasks, {size.kills} kills or stops, outages of {size.outage:g} s; "
+        f"lease {LEASE:g} s, prefork, 2 slots.\n"
+    )
+    titles = [title for title, _ in COLUMNS]
+    lines = [titles, ["---"] * len(titles), *([cell(row) for _, cell in COLUMNS] for row in rows)]
+    return text + "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _marked(count: int) -> str:
+    return f"**{count}**" if count else "0"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 LEASE = 2.0
 """Seconds; the shortest that may be set."""
@@ -31,7 +31,7 @@ class Row:
     recovery_limit: float = RECOVERY
     wrong: tuple[str, ...] = ()
     """What else was not as it must be, in words."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """Facts worth a place in the table."""
 
     def complaints(self) -> list[str]:

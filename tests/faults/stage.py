@@ -18,7 +18,7 @@ from tests.faults.stores import QUEUE, Servers, Store
 from tests.processes import Ledger, Program, Workers, eventually
 from tq.records import QueueStats
 
-KNOWN_AFTER = 1.5
+KNOWN_AFTER = 1.0
 """Seconds after which the broker has surely been told what a worker runs."""
 CALL_DEADLINE = 2.0
 

@@ -9,15 +9,15 @@ import pytest
 
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.scenarios.scenario import SHORT, Scenario, Skip, play
-from tests.faults.stores import Servers
+from tests.faults.stores import KINDS, Servers
 from tests.services.catalog import ServiceMissing
 from tests.services.fixtures import unavailable
 
 CASES = [
     pytest.param(scenario, kind, id=f"{scenario.name}-{kind}")
-    for kind in ("redis", "sqlite", "postgresql", "mariadb")
+    for kind in KINDS
     for scenario in SCENARIOS
-    if kind in scenario.brokers
+    if kind in scenario.brokers and kind in scenario.short
 ]
 
 

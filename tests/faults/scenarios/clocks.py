@@ -57,4 +57,6 @@ def _faked(library: Path, clock: Path) -> Iterator[None]:
             del os.environ[name]
 
 
-SCENARIOS = (Scenario("clock of a worker jumps +1 h, then -2 h", clock_jumps, KINDS),)
+SCENARIOS = (
+    Scenario("clock of a worker jumps +1 h, then -2 h", clock_jumps, KINDS, short=("redis", "sqlite")),
+)

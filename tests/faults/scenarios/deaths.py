@@ -13,7 +13,7 @@ from tests.faults.stage import KNOWN_AFTER, Stage
 from tests.faults.stores import KINDS
 
 BODY = 0.02
-LONG_BODY = 3.0
+LONG_BODY = 2.5
 
 
 def kill_tree(stage: Stage, size: Size, title: str) -> Row:
@@ -24,7 +24,7 @@ def kill_tree(stage: Stage, size: Size, title: str) -> Row:
         stage.ended(number * size.tasks // (size.kills + 2))
         if number == 1:
             # At least one that is known to the broker as running, and must count an attempt.
-            stage.until(lambda: stage.running(since=KNOWN_AFTER + 0.3), "a long task under way")
+            stage.until(lambda: stage.running(since=KNOWN_AFTER + 0.2), "a long task under way")
         victim = workers.pop(0)
         stage.fault()
         victim.kill()
@@ -61,7 +61,7 @@ def stop_and_start(stage: Stage, size: Size, title: str) -> Row:
 
 
 SCENARIOS = (
-    Scenario("SIGKILL of a whole worker", kill_tree, KINDS),
+    Scenario("SIGKILL of a whole worker", kill_tree, KINDS, short=KINDS),
     Scenario("SIGKILL of a child", kill_children, KINDS),
     Scenario("TERM and a new worker, twice", stop_and_start, KINDS),
 )

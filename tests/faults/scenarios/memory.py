@@ -48,4 +48,4 @@ def _sizes(worker: Program) -> dict[int, float]:
     return sizes
 
 
-SCENARIOS = (Scenario("memory over many tasks", growth, ("redis", "sqlite")),)
+SCENARIOS = (Scenario("memory over many tasks", growth, ("redis", "sqlite"), short=("redis",)),)

@@ -89,9 +89,9 @@ def _go_on(stage: Stage, title: str, since: float | None, recovery: float | None
 
 
 SCENARIOS = (
-    Scenario("connection refused for a while", refused, SERVERS, proxied=True),
+    Scenario("connection refused for a while", refused, SERVERS, proxied=True, short=("redis",)),
     Scenario("connections hang for a while", hanging, SERVERS, proxied=True),
-    Scenario("half-open connections", half_open, SERVERS, proxied=True),
+    Scenario("half-open connections", half_open, SERVERS, proxied=True, short=SERVERS),
     Scenario("connections cut", cut, SERVERS, proxied=True),
-    Scenario("100 ms of delay each way", slow, SERVERS, proxied=True),
+    Scenario("100 ms of delay each way", slow, SERVERS, proxied=True, short=("redis",)),
 )

@@ -23,7 +23,7 @@ class Size:
 
 
 SHORT = Size(tasks=150, kills=2, outage=3.0, countdowns=5, memory_tasks=5_000)
-MEDIUM = Size(tasks=600, kills=5, outage=10.0, countdowns=5, memory_tasks=40_000)
+MEDIUM = Size(tasks=600, kills=5, outage=10.0, countdowns=5, memory_tasks=20_000)
 LONG = Size(tasks=2_000, kills=5, outage=10.0, countdowns=20, memory_tasks=200_000)
 
 
@@ -35,6 +35,8 @@ class Scenario:
     play: Callable[[Stage, Size, str], Row]
     brokers: tuple[str, ...]
     proxied: bool = False
+    short: tuple[str, ...] = ("redis", "sqlite", "postgresql")
+    """On which of these the short form is played."""
 
     @property
     def name(self) -> str:

@@ -82,8 +82,8 @@ def out_of_memory(stage: Stage, size: Size, title: str) -> Row:
 
 
 SCENARIOS = (
-    Scenario("broker restarts with a producer running", broker_restarts, SERVERS),
-    Scenario("broker killed with a producer running", broker_dies, SERVERS),
-    Scenario("result store away while tasks end", results_away, KINDS),
+    Scenario("broker restarts with a producer running", broker_restarts, SERVERS, short=SERVERS),
+    Scenario("broker killed with a producer running", broker_dies, SERVERS, short=("redis",)),
+    Scenario("result store away while tasks end", results_away, KINDS, short=("redis", "sqlite")),
     Scenario("Redis out of memory for a while", out_of_memory, ("redis",)),
 )

@@ -48,6 +48,6 @@ def paused(stage: Stage, size: Size, title: str) -> Row:
 
 
 SCENARIOS = (
-    Scenario("two workers contend for quick tasks", contention, KINDS),
+    Scenario("two workers contend for quick tasks", contention, KINDS, short=("redis", "sqlite")),
     Scenario("a worker paused beyond its lease goes on", paused, KINDS),
 )

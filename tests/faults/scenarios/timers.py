@@ -55,7 +55,7 @@ def _each_once(stage: Stage, row: Row) -> Row:
 
 
 SCENARIOS = (
-    Scenario("task of 3 leases", long_task, KINDS),
-    Scenario("countdowns of 3 leases", countdown, KINDS),
-    Scenario("the same, worker killed meanwhile", countdown_killed, KINDS),
+    Scenario("task of 3 leases", long_task, KINDS, short=("redis", "sqlite")),
+    Scenario("countdowns of 3 leases", countdown, KINDS, short=("redis",)),
+    Scenario("the same, worker killed meanwhile", countdown_killed, KINDS, short=("sqlite", "postgresql")),
 )
