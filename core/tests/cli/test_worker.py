@@ -123,7 +123,6 @@ def test_names_of_files_can_hold_the_name_of_the_worker() -> None:
         (("--autoscale", "3,1", "-c", "2"), 2, "leave -c away"),
         (("-c", "0"), 2, "a number from 1 up, or auto"),
         (("-l", "LOUD"), 2, "LOUD"),
-        (("-B",), 1, "no scheduler"),
         (("-E",), 1, "no events"),
         (("-X", "celery"), 1, "no queue is left to read"),
         (("-P", "solo", "-I", "missing_module"), 1, "No module named 'missing_module'"),

@@ -91,6 +91,11 @@ class Beat:
         """Whether it led when it looked last."""
         return self._fence is not None
 
+    @property
+    def url(self) -> str:
+        """Where the schedule is kept."""
+        return self._store.url
+
     def run(self) -> None:
         """Work until `stop`. Outages of the stores are waited for."""
         failures = 0

@@ -15,6 +15,7 @@ from tq.cli.context import Globals
 from tq.errors import TQError
 
 COMMANDS = {
+    "beat": "tq.cli.beat:beat",
     "call": "tq.cli.call:call",
     "dead": "tq.cli.dead:dead",
     "demo": "tq.cli.demo:demo",
@@ -23,6 +24,7 @@ COMMANDS = {
     "purge": "tq.cli.purge:purge",
     "report": "tq.cli.report:report",
     "result": "tq.cli.result:result",
+    "schedule": "tq.cli.schedule:schedule",
     "status": "tq.cli.status:status",
     "worker": "tq.cli.worker:worker",
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -26,6 +28,8 @@ from tq.worker.worker import Worker
 
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL"]
 AUTO = 0
+STOPPING = 10.0
+"""Seconds that a beat of -B gets to end."""
 NO_MEANING = {
     "without_gossip": "tq workers do not gossip",
     "without_mingle": "tq workers do not mingle",
@@ -70,7 +74,11 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 )
 @click.option("--prefetch-multiplier", type=int, metavar="N", help="Accepted: batches size themselves.")
 @click.option("-E", "--task-events", is_flag=True, help="Send task events.")
-@click.option("-B", "--beat", is_flag=True, help="Run the scheduler as well.")
+@click.option("-B", "--beat", is_flag=True, help="Send periodic tasks as well, as tq beat does.")
+@click.option(
+    "-s", "--schedule", "schedule_file", metavar="PATH", help="With -B: keep the schedule in this file."
+)
+@click.option("-S", "--scheduler", metavar="NAME", help="With -B: where the schedule is kept.")
 @click.option("--without-gossip", is_flag=True, help="Accepted for Celery's sake.")
 @click.option("--without-mingle", is_flag=True, help="Accepted for Celery's sake.")
 @click.option("--without-heartbeat", is_flag=True, help="Accepted for Celery's sake.")
@@ -120,13 +128,13 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
         if not state.quiet:
             click.echo(f"{hostname} runs in the background as process {os.getpid()}")
         started()
-    with redirected_output(app.conf):
+    with redirected_output(app.conf), _beating(app, options):
         ready.run()
 
 
 def _refuse(options: dict[str, Any], *, quiet: bool) -> None:
-    if options["beat"]:
-        raise ImproperlyConfigured("-B: this version of tq has no scheduler yet; keep running Celery's beat")
+    if not options["beat"] and (options["schedule_file"] or options["scheduler"]):
+        raise click.UsageError("-s and -S are about the schedule: they need -B")
     if options["task_events"]:
         raise ImproperlyConfigured("-E: this version of tq sends no events yet; start the worker without it")
     if options["autoscale"] and options["concurrency"]:
@@ -134,6 +142,24 @@ def _refuse(options: dict[str, Any], *, quiet: bool) -> None:
     for name, why in NO_MEANING.items():
         if options[name] and not quiet:
             click.echo(f"--{name.replace('_', '-')} changes nothing: {why}", err=True)
+
+
+@contextmanager
+def _beating(app: TQ, options: dict[str, Any]) -> Iterator[None]:
+    """With -B, a beat in a thread of its own, which ends when the worker does."""
+    if not options["beat"]:
+        yield
+        return
+    from tq.app.beat import make_beat
+
+    ready = make_beat(app, scheduler=options["scheduler"], filename=options["schedule_file"])
+    thread = threading.Thread(target=ready.run, name="tq-beat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ready.stop()
+        thread.join(STOPPING)
 
 
 def _to_background(options: dict[str, Any], state: Globals) -> Callable[[], None]:
