@@ -67,6 +67,9 @@ class MemoryConsumer(Consumer):
             holder.held[holder.given] = parcel
             taken.append(parcel.delivery(holder.given))
             holder.given += 1
+        if taken:
+            still = (receipt for receipt in holder.firsts if receipt in holder.held)
+            holder.firsts = frozenset((*still, int(taken[0].receipt)))
         return taken
 
     def _sleep(self, pause: float) -> None:
@@ -154,7 +157,7 @@ class MemoryBroker(Broker):
                 for name, holder in lost
                 for delivery in self._store.end(
                     name,
-                    tuple(holder.running),
+                    tuple(holder.running | holder.firsts),
                     Action.REQUEUE,
                     f"consumer {name} died while running it, the last of {max_attempts} attempts",
                     max_attempts,
@@ -253,7 +256,7 @@ class MemoryBroker(Broker):
         holder = self._store.holders.get(beat.consumer_id)
         if holder is None:
             return False
-        holder.until, holder.running = until, frozenset(beat.running)
+        holder.until, holder.running, holder.firsts = until, frozenset(beat.running), frozenset()
         return True
 
     def _remove_dead(self, queue: str, ids: Sequence[str]) -> list[Parcel]:

@@ -41,6 +41,9 @@ class Holder:
     queues: tuple[str, ...]
     until: float
     running: frozenset[int] = frozenset()
+    """As the last heartbeat said."""
+    firsts: frozenset[int] = frozenset()
+    """The first of each batch that it received since then."""
     held: dict[int, Parcel] = field(default_factory=dict)
     given: int = 0
 

@@ -8,6 +8,9 @@ The rules, which the conformance suite checks (`tq.testing.BrokerConformance`):
    holds is handed out again, for hours. When they stop for `lease` seconds, all that it held goes back.
 3. A consumer whose lease was taken over is fenced for ever: its settlements return False and change nothing,
    its `receive` raises `LeaseLost`. Ids of consumers are never used twice.
+   What a dead consumer ran is charged an attempt; what it only held is not. Its heartbeats say what it runs, and
+   the first delivery that a `receive` or `turn` returns counts as running from that moment on, until the next
+   heartbeat of that consumer. So a message that kills its worker at once, before any heartbeat, is charged too.
 4. Times (delays, leases) are measured by the store's clock.
 5. Everything is in batches, and errors are per item: one bad message does not spoil its neighbours.
 6. Every error that leaves a broker is a `tq.BrokerError`, with the password of the URL masked.
@@ -79,6 +82,7 @@ class Consumer(ABC):
         """Return up to `limit` deliveries, most urgent first, oldest first; wait up to `wait` seconds for
         the first one, and for no second one.
 
+        The first of them counts as running until a heartbeat says what runs (rule 3), so start that one first.
         Bytes that are no message come as a delivery of `Undecodable`. Returns early and empty after
         `interrupt`. Raises `LeaseLost` where this consumer was declared dead, `BrokerUnavailable` where the
         connection is gone; what was lent stays lent to this consumer across reconnects.
@@ -158,15 +162,18 @@ class Broker(ABC):
         """Forget connections inherited from the parent process, without touching the parent's sockets."""
 
     def maintain(self, queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Delivery]:
-        """Do what time asks for: promote due messages, take back what dead consumers held (as `release`
-        does, with the `running` of their last heartbeat). Called by every worker about each second; many at
+        """Do what time asks for: promote due messages, take back what dead consumers held: as `release`
+        does, with the `running` of their last heartbeat and the first delivery of each `receive` and `turn`
+        since then, those of them that are still held. Called by every worker about each second; many at
         once must be harmless. Returns what it moved to the dead letters."""
         return ()
 
     # -- by capability -------------------------------------------------------------------------------------
 
     def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
-        """`Cap.LEASE`: keep these consumers alive for `lease` more seconds. False: it is dead already."""
+        """`Cap.LEASE`: keep these consumers alive for `lease` more seconds. False: it is dead already.
+
+        `Heartbeat.running` replaces all that counted as running before, also where it is empty."""
         raise NotImplementedError
 
     def held(self, consumer_id: str, receipts: Sequence[int]) -> Sequence[Delivery]:
@@ -187,7 +194,8 @@ class Broker(ABC):
         What it held and did not run goes back to the head of its queue, uncharged. For the deliveries in
         `running` (receipts) `action` decides: REQUEUE charges an attempt, and with `max_attempts` used up
         moves them to the dead letters with `reason`; ACK removes them, DEAD moves them to the dead letters
-        at once. Returns those that went to the dead letters.
+        at once. Returns those that went to the dead letters. The caller knows exactly what ran: what heartbeats
+        said before does not count here.
         """
         raise NotImplementedError
 

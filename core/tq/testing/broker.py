@@ -15,6 +15,7 @@ from tq.testing.broker_rules.concurrency import Concurrency
 from tq.testing.broker_rules.dead_letters import DeadLetters
 from tq.testing.broker_rules.delays import Delays
 from tq.testing.broker_rules.errors import Errors
+from tq.testing.broker_rules.firsts import Firsts
 from tq.testing.broker_rules.interruption import Interruption
 from tq.testing.broker_rules.leases import Leases
 from tq.testing.broker_rules.model import Model
@@ -39,6 +40,7 @@ class BrokerConformance(
     Receiving,
     Settling,
     Leases,
+    Firsts,
     Releases,
     Delays,
     Priorities,

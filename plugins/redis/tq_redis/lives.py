@@ -21,7 +21,7 @@ _SLICE = 256
 _REAPED = 16
 """Most consumers that one call ends in one queue."""
 AS_IT_SAID = "*"
-"""What runs is what the last heartbeat said."""
+"""What runs is what the last heartbeat said, and the first of each batch since then."""
 
 
 class Lives:

@@ -13,7 +13,7 @@ from tq.records import Action, Delivery, Heartbeat
 from tq_sql.deliveries import delivery
 from tq_sql.dialects import Dialect, clock
 from tq_sql.settling import REASON_LENGTH
-from tq_sql.tables import DEAD, DELAYED, READY, Tables
+from tq_sql.tables import DEAD, DELAYED, LENT, READY, Tables
 
 
 class Leases:
@@ -33,6 +33,13 @@ class Leases:
             .where(c.name == sa.bindparam("who"))
             .values(deadline=self._ends, running=sa.bindparam("receipts", type_=sa.Text))
         )
+        m = tables.messages.c
+        holders = sa.select(c.id).where(c.name.in_(sa.bindparam("names", expanding=True)))
+        # Those that somebody has locked are just being received or settled: they are none of this beat's.
+        self._counted = dialect.skip_locked(
+            sa.select(m.id).where(m.holder.in_(holders), m.state == LENT, m.due_at.is_not(None))
+        )
+        self._clear = sa.update(tables.messages).where(dialect.among(m.id, "ids")).values(due_at=None)
 
     def register(self, conn: Connection, name: str, queues: Sequence[str], lease: float) -> int:
         """Start a lease; repeating it after a lost answer finds the row of the first try."""
@@ -53,8 +60,8 @@ class Leases:
         return conn.execute(self._alive, {"me": me}).first() is not None
 
     def beat(self, conn: Connection, beats: Sequence[Heartbeat], lease: float) -> list[bool]:
-        """Extend the leases of those that live."""
-        return [
+        """Extend the leases of those that live, and forget what counted as running before."""
+        alive = [
             conn.execute(
                 self._beat,
                 {"who": b.consumer_id, "receipts": json.dumps(b.running), "lease": lease},
@@ -62,6 +69,12 @@ class Leases:
             > 0
             for b in beats
         ]
+        # Consumers first, as in a turn: in the other order the two could wait for each other.
+        names = [b.consumer_id for b in beats]
+        counted = conn.execute(self._counted, {"names": names}).scalars().all() if names else ()
+        if counted:
+            conn.execute(self._clear, {"ids": self._dialect.ids(counted)})
+        return alive
 
     def held(self, conn: Connection, name: str, receipts: Sequence[int]) -> list[Delivery]:
         """Those of these that the consumer holds."""
@@ -98,13 +111,18 @@ class Leases:
         queues: set[str] = set()
         for row in conn.execute(self._dialect.skip_locked(late)).all():
             conn.execute(sa.delete(self._consumers).where(c.id == row.id))
+            running = {*json.loads(row.running), *self._firsts(conn, row.id)}
             reason = f"consumer {row.name} died while running it, as others before"
-            more, touched = self._give_back(
-                conn, row.id, json.loads(row.running), Action.REQUEUE, reason, limit
-            )
+            more, touched = self._give_back(conn, row.id, running, Action.REQUEUE, reason, limit)
             dead += more
             queues.update(touched)
         return dead, sorted(queues)
+
+    def _firsts(self, conn: Connection, me: int) -> Sequence[int]:
+        """The first of each batch since the last heartbeat, of those that it still holds."""
+        m = self._messages.c
+        query = sa.select(m.id).where(m.holder == me, m.due_at.is_not(None))
+        return conn.execute(query).scalars().all()
 
     def _give_back(
         self, conn: Connection, me: int, running: Collection[int], action: Action, reason: str, limit: int
@@ -116,7 +134,9 @@ class Leases:
         query = sa.select(m.queue).where(m.holder == me).distinct()
         queues = [queue for queue in conn.execute(query).scalars() if queue is not None]
         if queues:
-            conn.execute(sa.update(self._messages).where(m.holder == me).values(state=READY, holder=None))
+            conn.execute(
+                sa.update(self._messages).where(m.holder == me).values(state=READY, holder=None, due_at=None)
+            )
         return dead, queues
 
     def _charge(
@@ -135,7 +155,9 @@ class Leases:
             conn.execute(
                 sa.update(self._messages)
                 .where(doomed)
-                .values(state=DEAD, holder=None, died_at=self._now, reason=reason[:REASON_LENGTH]),
+                .values(
+                    state=DEAD, holder=None, due_at=None, died_at=self._now, reason=reason[:REASON_LENGTH]
+                ),
                 values,
             )
         conn.execute(sa.update(self._messages).where(these).values(charged=m.charged + 1), values)

@@ -70,12 +70,12 @@ class Outlet:
         delete = sa.delete(tables.messages).where(mine)
         self._delete = delete.returning(c.id) if dialect.deletes_return else delete
         update = sa.update(tables.messages)
-        self._back = update.where(mine).values(state=READY, holder=None)
+        self._back = update.where(mine).values(state=READY, holder=None, due_at=None)
         self._later = update.where(one).values(
             state=DELAYED, holder=None, due_at=now + sa.bindparam("delay", type_=sa.Double)
         )
         self._bury = update.where(one).values(
-            state=DEAD, holder=None, died_at=now, reason=sa.bindparam("why", type_=sa.Text)
+            state=DEAD, holder=None, due_at=None, died_at=now, reason=sa.bindparam("why", type_=sa.Text)
         )
 
     def settle(

@@ -1,7 +1,9 @@
 """The broker's tables.
 
 A message is one row from its publish to its end; `state` says where it is. `lane` is 9 minus the priority, so
-that one ascending index serves the order of delivery on every database.
+that one ascending index serves the order of delivery on every database. `due_at` says of a delayed message when it
+becomes ready, and of one that is lent since when it counts as running without a heartbeat that says so: set in the
+first of each batch, cleared by the next heartbeat.
 """
 
 from __future__ import annotations

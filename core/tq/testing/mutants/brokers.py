@@ -353,6 +353,31 @@ class ChargesWhatWaited(BrokerMutant):
         return super().heartbeat(everything, lease=lease)
 
 
+class ChargesOnlyWhatAHeartbeatNamed(BrokerMutant):
+    """Lets a message that kills at once, before any heartbeat, kill for ever."""
+
+    caught_by = "test_the_first_of_a_batch_is_charged_although_no_heartbeat_came"
+
+    class consumer_class(MemoryConsumer):
+        def _take(self, limit: int) -> list[Delivery]:
+            taken = super()._take(limit)
+            self._store.holders[self.id].firsts = frozenset()
+            return taken
+
+
+class ChargesTheFirstForEver(BrokerMutant):
+    """Does not learn from a heartbeat that the first of a batch runs no more."""
+
+    caught_by = "test_a_heartbeat_that_names_nothing_clears_the_first"
+
+    def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
+        firsts = {name: holder.firsts for name, holder in self._store.holders.items()}
+        alive = super().heartbeat(beats, lease=lease)
+        for name, holder in self._store.holders.items():
+            holder.firsts = firsts.get(name, frozenset())
+        return alive
+
+
 class NeverCharges(BrokerMutant):
     """Lets a killer message run for ever."""
 

@@ -4,7 +4,8 @@
 -- KEYS  1 state; for each queue: consumers, inflight, dead, index of dead, lists by code
 -- ARGV  1 id   2 number of queues   3 place of the queue whose deadline must be over, -1: none
 --       4 action for what runs: requeue, ack, dead   5 reason   6 most attempts
---       7 receipts that run, with commas; *: as the last heartbeat said   8 most messages to move
+--       7 receipts that run, with commas; *: as the last heartbeat said, and the first of each batch since
+--       8 most messages to move
 --       9 and on: channel of each queue
 -- Returns {1 if all is done or nothing is to do, receipt, element... of what went to the dead letters}
 
@@ -41,15 +42,21 @@ if redis.call('HEXISTS', state, 'action') == 0 then
   local running = ARGV[7]
   if running == '*' then
     running = redis.call('HGET', state, 'running') or ''
+  else
+    redis.call('HDEL', state, 'firsts')
   end
   redis.call('HDEL', state, 'seq')
   redis.call('HSET', state, 'action', ARGV[4], 'reason', ARGV[5], 'most', ARGV[6], 'running', running)
 end
-local plan = redis.call('HMGET', state, 'action', 'reason', 'most', 'running')
+local plan = redis.call('HMGET', state, 'action', 'reason', 'most', 'running', 'firsts')
 local action, reason, most = plan[1], plan[2], tonumber(plan[3])
 local running = {}
 for receipt in string.gmatch(plan[4], '%d+') do
   running[receipt] = true
+end
+local firsts = {}
+for number in string.gmatch(plan[5] or '', '%d+') do
+  firsts[tonumber(number)] = true
 end
 
 local reply = {1}
@@ -57,7 +64,7 @@ local left = tonumber(ARGV[8])
 
 local function back(q, receipt, element)
   local code = tonumber(receipt) % 32
-  if not running[receipt] then
+  if not running[receipt] and not firsts[math.floor(tonumber(receipt) / 8192)] then
     redis.call('RPUSH', key(q, 5 + code), element)
     return
   end

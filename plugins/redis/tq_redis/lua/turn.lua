@@ -155,20 +155,19 @@ end
 if number <= tonumber(reached) then
   return {0, errors}
 end
-
--- The first of each batch since the last heartbeat counts as running while it is held. It is written before
--- anything is lent, and again when it is known.
-local function note(first)
-  local held = {}
-  for receipt in string.gmatch(firsts or '', '%d+') do
-    if redis.call('HEXISTS', inflight_key(queue_of(tonumber(receipt))), receipt) == 1 then
-      held[#held + 1] = receipt
+-- The first of each batch since the last heartbeat counts as running, while it is held: here its number, with a
+-- comma. Up to 64 bytes Redis keeps the hash in its cheap form, so only longer ones are looked through.
+firsts = (firsts or '') .. ARGV[2] .. ','
+if #firsts > 64 then
+  local held = {[number] = true}
+  for q = 0, queues - 1 do
+    for _, receipt in ipairs(redis.call('HKEYS', inflight_key(q))) do
+      held[math.floor(tonumber(receipt) / 8192)] = true
     end
   end
-  held[#held + 1] = first
-  firsts = table.concat(held, ',')
+  firsts = string.gsub(firsts, '(%d+),', function(each) return not held[tonumber(each)] and '' or nil end)
 end
-redis.call('HSET', state, 'seq', ARGV[2])
+redis.call('HSET', state, 'seq', ARGV[2], 'firsts', firsts)
 
 -- Lend. What is read is recorded first and removed from its list last.
 

@@ -138,9 +138,21 @@ def candidates(
 
 
 def within(heads: Any, limit: sa.BindParameter[int]) -> sa.Select[Any]:
-    """The ids of the most urgent of `heads`, up to `limit` and until `max_bytes` are reached."""
+    """The most urgent of `heads`, up to `limit` and until `max_bytes` are reached: (id, bytes before it)."""
     c = heads.c
     order = (c.lane, c.turn, c.id)
     before = (sa.func.sum(c.size).over(order_by=order, rows=(None, 0)) - c.size).label("before")
     sums = sa.select(c.id, before).order_by(*order).limit(limit).subquery("sums")
-    return sa.select(sums.c.id).where(sums.c.before < sa.bindparam("max_bytes", type_=sa.BigInteger))
+    return sa.select(sums.c.id, sums.c.before).where(
+        sums.c.before < sa.bindparam("max_bytes", type_=sa.BigInteger)
+    )
+
+
+def first_of(found: sa.CTE) -> sa.ScalarSelect[Any]:
+    """The id of the first of the rows of `within`."""
+    return sa.select(found.c.id).order_by(found.c.before).limit(1).scalar_subquery()
+
+
+def counts_since(dialect: Dialect, first: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
+    """For `due_at` of a row that is lent: now where `first`, and nothing elsewhere; see `tables.py`."""
+    return sa.case((first, clock(dialect)), else_=sa.null())

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.engine import Connection, Engine
 
 from tq_sql.bell import Bell, PollingBell
-from tq_sql.dialects.base import Claim, Dialect, candidates
+from tq_sql.dialects.base import Claim, Dialect, candidates, counts_since
 from tq_sql.tables import LENT, READY, Tables
 
 _IDLE = 60
@@ -103,7 +103,15 @@ class Mysql(Dialect):
         ]
         m = tables.messages
         these = self.among(m.c.id, "ids")
-        take = sa.update(m).where(these, m.c.state == READY).values(state=LENT, holder=sa.bindparam("me"))
+        take = (
+            sa.update(m)
+            .where(these, m.c.state == READY)
+            .values(
+                state=LENT,
+                holder=sa.bindparam("me"),
+                due_at=counts_since(self, m.c.id == sa.bindparam("first", type_=sa.BigInteger)),
+            )
+        )
         read = sa.select(m.c.id, m.c.queue, m.c.lane, m.c.charged, m.c.payload).where(these)
 
         def claim(conn: Connection, me: int, limit: int) -> Sequence[Any]:
@@ -114,7 +122,7 @@ class Mysql(Dialect):
             ids = list(_within(rows[:limit], self.options.fetch_bytes))
             if not ids:
                 return ()
-            conn.execute(take, {"ids": ids, "me": me})
+            conn.execute(take, {"ids": ids, "me": me, "first": ids[0]})
             return conn.execute(read, {"ids": ids}).all()
 
         return claim

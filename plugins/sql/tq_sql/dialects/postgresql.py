@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import Connection, Engine
 
 from tq_sql.bell import Bell
-from tq_sql.dialects.base import Claim, Dialect, candidates, within
+from tq_sql.dialects.base import Claim, Dialect, candidates, counts_since, first_of, within
 from tq_sql.tables import LENT, Tables
 
 
@@ -102,11 +102,12 @@ class Postgresql(Dialect):
         head = (heads[0] if len(heads) == 1 else sa.union_all(*heads)).subquery("heads")
         c = tables.messages.c
         # As an array it is computed once, whatever the planner believes about the size of the table.
-        ids = sa.func.array(within(head, limit).scalar_subquery())
+        found = within(head, limit).cte("found")
+        ids = sa.func.array(sa.select(found.c.id).scalar_subquery())
         statement = (
             sa.update(tables.messages)
             .where(c.id == sa.func.any(ids))
-            .values(state=LENT, holder=sa.bindparam("me"))
+            .values(state=LENT, holder=sa.bindparam("me"), due_at=counts_since(self, c.id == first_of(found)))
             .returning(c.id, c.queue, c.lane, c.charged, c.payload)
         )
         fixed: dict[str, Any] = {f"q{at}": queue for at, queue in enumerate(queues)}

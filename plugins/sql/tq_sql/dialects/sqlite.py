@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from tq_sql.bell import Bell
-from tq_sql.dialects.base import Claim, Dialect, candidates, within
+from tq_sql.dialects.base import Claim, Dialect, candidates, counts_since, first_of, within
 from tq_sql.dialects.pysqlite import DRIVER, File
 from tq_sql.doorbell import DoorBell
 from tq_sql.gate import SQLITE
@@ -105,10 +105,11 @@ class Sqlite(Dialect):
         ]
         head = (heads[0] if len(heads) == 1 else sa.union_all(*heads)).subquery("heads")
         c = tables.messages.c
+        found = within(head, limit).cte("found")
         statement = (
             sa.update(tables.messages)
-            .where(c.id.in_(within(head, limit)))
-            .values(state=LENT, holder=sa.bindparam("me"))
+            .where(c.id.in_(sa.select(found.c.id)))
+            .values(state=LENT, holder=sa.bindparam("me"), due_at=counts_since(self, c.id == first_of(found)))
             .returning(c.id, c.queue, c.lane, c.charged, c.payload)
         )
         fixed = {f"q{at}": queue for at, queue in enumerate(queues)}
