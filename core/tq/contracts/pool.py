@@ -19,7 +19,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 
 class PoolCap(enum.Flag):
@@ -109,6 +109,18 @@ class Seat(Protocol):
 
     def end(self) -> None:
         """It ended, one way or another. A second call without a `begin` between does nothing."""
+
+
+@runtime_checkable
+class Pulse(Protocol):
+    """What a seat may have besides, so that the worker notices an engine that hangs."""
+
+    @property
+    def came_round(self) -> float:
+        """When the engine last asked for messages, `time.monotonic()` seconds; 0 before it did."""
+
+    def come_round(self) -> None:
+        """The engine is about to ask for messages."""
 
 
 class Job(Protocol):
@@ -228,6 +240,12 @@ class Pool(ABC):
     def resize(self, slots: int) -> None:
         """`PoolCap.RESIZE`: run this many slots from now on; what runs may finish."""
         raise NotImplementedError
+
+    def replace(self, seat: Seat) -> bool:
+        """The engine of `seat` hangs between two bodies: end its process by force and start another; what it
+        held goes back by `PoolSetup.child_died`, uncharged. False where the pool cannot. Called from the
+        heartbeat thread; must not block."""
+        return False
 
     def terminate(self, seat: Seat, receipt: int, signal: int) -> bool:
         """`PoolCap.TERMINATE`: end the body of `receipt` on `seat` by that signal; False if it does not run

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tq import states
-from tq.contracts.pool import ColdStop, Seat, StopMode
+from tq.contracts.pool import ColdStop, Pulse, Seat, StopMode
 from tq.errors import BrokerError, SoftTimeLimitExceeded
 from tq.policy.batch import LARGEST, BatchSize
 from tq.records import Action, Delivery, Settlement
@@ -70,6 +70,7 @@ class InlineEngine:
     ) -> None:
         self._executor = executor
         self._seat = seat
+        self._come_round = seat.come_round if isinstance(seat, Pulse) else _unwatched
         self._limits = limits
         self._link = Link(stores, self._seat_taken)
         self._lease = stores.lease
@@ -111,6 +112,7 @@ class InlineEngine:
     def _next_batch(self) -> int:
         limit = self._size.limit if self._left is None else min(self._size.limit, self._left)
         self._busy.clear()
+        self._come_round()
         with self._access:
             # Inside: what the helper could not settle must go with the consumer that received it.
             received = self._link.turn(drain(self._done), limit, self._idle_wait)
@@ -218,6 +220,10 @@ class InlineEngine:
 
     def _seat_taken(self, consumer_id: str) -> None:
         self._seat.consumer_id = consumer_id
+
+
+def _unwatched() -> None:
+    """In place of `Pulse.come_round` where a seat has none."""
 
 
 def drain(items: deque[T]) -> list[T]:

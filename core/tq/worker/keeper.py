@@ -13,6 +13,7 @@ from tq.errors import BackendError, BrokerError
 from tq.records import Heartbeat
 from tq.worker.setup import WorkerSetup
 from tq.worker.terminations import Terminations
+from tq.worker.watchdog import Watchdog
 
 logger = logging.getLogger("tq.worker")
 
@@ -35,6 +36,7 @@ class Keeper:
         self._due = 0.0
         self._told: Sequence[Heartbeat] = ()
         self._terminations = Terminations(setup.stores.broker, pool)
+        self._watchdog = Watchdog(pool, setup.stores)
         self._every = min(TICK, setup.stores.lease / 6)
 
     def start(self) -> None:
@@ -62,6 +64,7 @@ class Keeper:
             with self._setup.quiet:
                 work()
         except (BrokerError, BackendError) as exc:
+            self._watchdog.trouble()
             logger.warning("heartbeat: %s", exc)
         except Exception:
             logger.exception("the heartbeat thread goes on after an unexpected error")
@@ -73,6 +76,7 @@ class Keeper:
         dead = stores.broker.maintain(stores.queues, max_attempts=self._setup.losses.max_attempts)
         if dead:
             self._setup.losses.quarantined(dead, "the worker that ran it died")
+        self._watchdog.look()
         self._terminations.tick()
 
     def _beat(self) -> None:

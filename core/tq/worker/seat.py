@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import time
+
 
 class LocalSeat:
     """What runs on one slot of this process."""
 
-    __slots__ = ("consumer_id", "finished", "hard_deadline", "receipt", "soft_deadline", "started")
+    __slots__ = (
+        "came_round",
+        "consumer_id",
+        "finished",
+        "hard_deadline",
+        "receipt",
+        "soft_deadline",
+        "started",
+    )
 
     def __init__(self) -> None:
         self.consumer_id = ""
@@ -15,6 +25,11 @@ class LocalSeat:
         self.soft_deadline = 0.0
         self.hard_deadline = 0.0
         self.finished = 0
+        self.came_round = 0.0
+
+    def come_round(self) -> None:
+        """The engine is about to ask for messages."""
+        self.came_round = time.monotonic()
 
     def begin(self, receipt: int, started: float, soft_deadline: float, hard_deadline: float) -> None:
         """A body starts."""

@@ -122,3 +122,31 @@ def test_a_pool_leaves_no_process_and_no_descriptor_behind() -> None:
         pids = running.pool.pids()
     assert descriptors() == before - 4  # the workshop's own pipes
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_child_that_hangs_is_replaced_and_not_charged() -> None:
+    workshop = Workshop(Job(lambda: None))
+    with at_work(workshop) as running:
+        (hanging,) = running.pool.pids()
+        os.kill(hanging, signal.SIGSTOP)
+        (seat,) = running.pool.seats()
+        assert running.pool.replace(seat)
+        until(lambda: workshop.reports, within=2.0)
+        assert workshop.reports == [Report("died", -1, "it had stopped asking for work", charge=False)]
+        until(lambda: running.pool.pids() and running.pool.pids() != (hanging,))
+        workshop.send(0)
+        until(lambda: [receipt for receipt, _ in workshop.done()] == [0])
+
+
+def test_a_child_that_runs_something_again_is_not_replaced() -> None:
+    workshop = Workshop(Job(sleep_long))
+    with at_work(workshop) as running:
+        (busy,) = running.pool.pids()
+        (seat,) = running.pool.seats()
+        workshop.send(0)
+        until(lambda: seat.receipt == 0)
+        assert running.pool.replace(seat)
+        time.sleep(0.3)
+        assert running.pool.pids() == (busy,)
+        assert workshop.reports == []
+        os.kill(busy, signal.SIGKILL)

@@ -96,3 +96,12 @@ def test_what_a_killed_writer_leaves_behind_is_whole() -> None:
         os.waitpid(writer, 0)
         assert is_whole(seat.read())
         assert len(set(seat.consumer_id)) <= 1
+
+
+def test_the_parent_sees_when_the_engine_came_round() -> None:
+    seat = SharedSeat()
+    assert seat.came_round == 0
+    before = time.monotonic()
+    seat.come_round()
+    assert before - 0.002 <= seat.came_round <= time.monotonic()
+    assert seat.receipt == -1

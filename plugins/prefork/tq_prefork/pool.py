@@ -49,6 +49,7 @@ class PreforkPool(Pool):
         self._crew: Crew | None = None
         self._wakeup: Wakeup | None = None
         self._terminations: deque[tuple[Seat, int, int]] = deque()
+        self._replacements: deque[Seat] = deque()
         self._memory_look = 0.0
         self._cold_end = math.inf
 
@@ -82,6 +83,12 @@ class PreforkPool(Pool):
         self._wake()
         return True
 
+    def replace(self, seat: Seat) -> bool:
+        """See `Pool.replace`."""
+        self._replacements.append(seat)
+        self._wake()
+        return True
+
     def _wake(self) -> None:
         if self._wakeup is not None:
             self._wakeup.set()
@@ -110,6 +117,7 @@ class PreforkPool(Pool):
             else:
                 self._stop_all(crew, self._mode)
             self._terminate(crew)
+            self._replace(crew)
             self._enforce_hard_limits(crew)
             self._recycle_large(crew)
             self._sleep(crew, wakeup)
@@ -131,6 +139,13 @@ class PreforkPool(Pool):
                 if process.seat is seat:
                     number = signal.SIGKILL if number in _ENDS else number
                     process.kill_if_runs(receipt, number, Verdict.TERMINATED)
+
+    def _replace(self, crew: Crew) -> None:
+        while self._replacements:
+            seat = self._replacements.popleft()
+            for process in crew.processes:
+                if process.seat is seat:
+                    process.kill_if_runs(-1, signal.SIGKILL, Verdict.STUCK)
 
     def _enforce_hard_limits(self, crew: Crew) -> None:
         for process in crew.processes:

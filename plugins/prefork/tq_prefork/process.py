@@ -20,6 +20,7 @@ class Verdict(enum.Enum):
 
     TIME_IS_UP = "its task ran over its hard time limit"
     TERMINATED = "its task was terminated"
+    STUCK = "it had stopped asking for work"
     COLD_STOP = "killed by a cold shutdown"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import time
 from typing import NamedTuple
 
 from tq.errors import ImproperlyConfigured
@@ -20,9 +21,10 @@ _PLACES = 4
 _BODY = struct.Struct("@qdddq")
 # length, text
 _NAME = struct.Struct(f"@q{NAME_LIMIT + 1}s")
-# Words at the start: the number of the current body record, that of the current name, whether the child ended.
-_BODY_NUMBER, _NAME_NUMBER, _ENDED = 0, 1, 2
-_BODIES_AT = 24
+# Words at the start: the number of the current body record, that of the current name, whether the child ended,
+# and when its engine last came round (milliseconds).
+_BODY_NUMBER, _NAME_NUMBER, _ENDED, _CAME_ROUND = 0, 1, 2, 3
+_BODIES_AT = 32
 _NAMES_AT = _BODIES_AT + _PLACES * _BODY.size
 _SIZE = _NAMES_AT + _PLACES * _NAME.size
 
@@ -69,6 +71,10 @@ class SharedSeat:
             at = _BODIES_AT + n % _PLACES * _BODY.size
             _BODY.pack_into(self._map, at, -1, 0.0, 0.0, 0.0, finished)
             self._words[_BODY_NUMBER] = n
+
+    def come_round(self) -> None:
+        """The engine is about to ask for messages."""
+        self._words[_CAME_ROUND] = int(time.monotonic() * 1000)
 
     def say_ended(self) -> None:
         """The engine returned: this life ended as it should, whatever exit status follows."""
@@ -131,6 +137,11 @@ class SharedSeat:
     def finished(self) -> int:
         """Bodies that ended here."""
         return self.read().finished
+
+    @property
+    def came_round(self) -> float:
+        """When the engine last asked for messages; 0 before it did."""
+        return self._words[_CAME_ROUND] / 1000
 
     @property
     def ended(self) -> bool:

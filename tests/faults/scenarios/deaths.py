@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 
 from tests.faults.row import Row
 from tests.faults.runs import Run
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import KNOWN_AFTER, Stage
 from tests.faults.stores import KINDS
+from tq.worker.watchdog import LOOKS, SHORTEST
 
 BODY = 0.02
 LONG_BODY = 2.5
@@ -18,7 +20,8 @@ LONG_BODY = 2.5
 
 def kill_tree(stage: Stage, size: Size, title: str) -> Row:
     """Two workers; again and again one of them dies whole, and another one starts."""
-    workers = [stage.worker(), stage.worker()]
+    # What is unlucky three times goes to the dead letters, which is another scenario.
+    workers = [stage.worker(worker_max_attempts=100), stage.worker(worker_max_attempts=100)]
     sent = stage.send(size.kills, LONG_BODY) + stage.send(size.tasks, BODY)
     for number in range(1, size.kills + 1):
         stage.ended(number * size.tasks // (size.kills + 2))
@@ -28,7 +31,7 @@ def kill_tree(stage: Stage, size: Size, title: str) -> Row:
         victim = workers.pop(0)
         stage.fault()
         victim.kill()
-        workers.append(stage.worker())
+        workers.append(stage.worker(worker_max_attempts=100))
     return stage.row(title, sent)
 
 
@@ -60,8 +63,24 @@ def stop_and_start(stage: Stage, size: Size, title: str) -> Row:
     return row
 
 
+def hanging_child(stage: Stage, size: Size, title: str) -> Row:
+    """A child that waits for work stops for ever, with its lease kept alive by its parent."""
+    worker = stage.worker(1)
+    stage.settle(stage.send(5, 0.0))
+    (child,) = {run.pid for run in stage.runs()}
+    os.kill(child, signal.SIGSTOP)
+    since = time.time()
+    sent = stage.send(20, BODY)
+    recovery = stage.recovered(since, SHORTEST * 2)
+    row = stage.row(title, sent, recovery=recovery, recovery_limit=SHORTEST * (1 + 2 / LOOKS))
+    stage.require(worker.running, "the worker ended")
+    stage.require("is replaced" in worker.output(), "nothing was logged")
+    return row
+
+
 SCENARIOS = (
     Scenario("SIGKILL of a whole worker", kill_tree, KINDS, short=KINDS),
     Scenario("SIGKILL of a child", kill_children, KINDS),
+    Scenario("a child that hangs for ever", hanging_child, ("redis", "sqlite", "postgresql"), short=()),
     Scenario("TERM and a new worker, twice", stop_and_start, KINDS),
 )
