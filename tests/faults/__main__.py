@@ -26,6 +26,8 @@ def main() -> int:
     """Play, print, and say by the exit status whether all is as promised."""
     options = _options()
     chosen = [s for s in SCENARIOS if not options.scenarios or s.name in options.scenarios]
+    titles = [scenario.title for scenario in SCENARIOS]
+    command = f"nox -s faults -- {' '.join(sys.argv[1:])}"
     rows: list[Row] = []
     failed = 0
     with servers() as running:
@@ -35,8 +37,9 @@ def main() -> int:
                     row = _one(scenario, kind, SIZES[options.size], running)
                     rows += [row] if row else []
                     failed += row is None or bool(row.complaints())
-    if options.write:
-        write(rows, options.size, SIZES[options.size], f"nox -s faults -- {' '.join(sys.argv[1:])}")
+            if options.write:
+                # After each scenario: a long run that is interrupted has not been in vain.
+                write(rows, titles, options.size, SIZES[options.size], command)
     return 1 if failed else 0
 
 

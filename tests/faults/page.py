@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tests.faults.row import LEASE, Row
 from tests.faults.scenarios.scenario import Size
+from tests.faults.stores import KINDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -29,24 +31,45 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 )
 
 
-def write(rows: Sequence[Row], name: str, size: Size, command: str) -> None:
-    """Put the table between the markers of the page."""
+def write(rows: Sequence[Row], order: Sequence[str], name: str, size: Size, command: str) -> None:
+    """Put the table between the markers of the page; rows that were not played now stay as they are.
+
+    `order`: all scenarios' titles.
+    """
     before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{_measured(rows, name, size, command)}\n{END}{after}")
+    old, _, after = rest.partition(END)
+    lines = _lines(old) | {
+        (row.scenario, row.broker): _line([cell(row) for _, cell in COLUMNS]) for row in rows
+    }
+    places = {(title, kind): at for at, (title, kind) in enumerate(itertools.product(order, KINDS))}
+    titles = [title for title, _ in COLUMNS]
+    table = [_line(titles), _line(["---"] * len(titles))]
+    table += [lines[key] for key in sorted(places.keys() & lines.keys(), key=places.__getitem__)]
+    text = "\n".join([_made(name, size, command), "", *table])
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
-def _measured(rows: Sequence[Row], name: str, size: Size, command: str) -> str:
+def _made(name: str, size: Size, command: str) -> str:
     parts = ", ".join(f"{part} {version(part)}" for part in PARTS)
     machine = f"{platform.system()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-    text = (
+    return (
         f"Made by `{command}`; {machine}; {parts}.\n"
-        f"Size `{name}`: {size.tasks:,} tasks, {size.kills} kills or stops, outages of {size.outage:g} s; "
-        f"lease {LEASE:g} s, prefork, 2 slots.\n"
+        f"Size `{name}`: {size.tasks:,} tasks, {size.kills} kills or cuts, outages of {size.outage:g} s; "
+        f"lease {LEASE:g} s, prefork, 2 slots."
     )
-    titles = [title for title, _ in COLUMNS]
-    lines = [titles, ["---"] * len(titles), *([cell(row) for _, cell in COLUMNS] for row in rows)]
-    return text + "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _lines(table: str) -> dict[tuple[str, str], str]:
+    found = {}
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == len(COLUMNS):
+            found[cells[0], cells[1]] = line
+    return found
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _marked(count: int) -> str:
