@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.processes import ledger
-from tests.processes.worker import announce
 from tq import TQ, Task
 from tq.errors import SoftTimeLimitExceeded
-from tq.signals import worker_ready
 
 app = TQ("e2e", set_as_current=False)
-worker_ready.connect(announce)
 
 
 class Moody(Exception):

@@ -9,12 +9,9 @@ import time
 from typing import Any
 
 from tests.processes import ledger
-from tests.processes.worker import announce
 from tq import TQ
-from tq.signals import worker_ready
 
 app = TQ("faults", set_as_current=False)
-worker_ready.connect(announce)
 
 
 def _begin(task: Any) -> None:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from tests.processes.ledger import VARIABLE, Ledger
 from tests.processes.program import Program
 
-READY = "worker is ready"
-"""What the test apps write when their worker is ready."""
-
-
-def announce(**_: Any) -> None:
-    """A receiver of `worker_ready` for the test apps: past the redirection of what is printed."""
-    assert sys.__stderr__ is not None
-    sys.__stderr__.write(f"{READY}\n")
-    sys.__stderr__.flush()
+READY = " is ready, reading "
+"""What a worker logs when it is."""
 
 
 class Workers:

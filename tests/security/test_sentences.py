@@ -85,7 +85,7 @@ def _sockets(pid: int) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["os.system", "builtins.eval", "subprocess.Popen", "tests.e2e.tasks.announce"]
+    "name", ["os.system", "builtins.eval", "subprocess.Popen", "tests.e2e.tasks.app"]
 )
 def test_a_message_names_tasks_and_nothing_else(app: tuple[TQ, int], name: str, tmp_path: Path) -> None:
     client, _ = app
