@@ -85,3 +85,26 @@ def test_observers_hear_of_each_message_once_however_often_it_is_tried() -> None
     )
     publisher.publish([envelope(), envelope()], policy={"interval_step": 0.001})
     assert told == ["before", "before", "after", "after"]
+
+
+@pytest.mark.parametrize(("unique", "calls"), [(False, 1), (True, 2)])
+def test_what_may_have_been_accepted_is_sent_again_only_where_that_does_no_harm(
+    unique: bool, calls: int
+) -> None:
+    class InDoubt(Flaky):
+        def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
+            try:
+                return super().publish(batch, timeout=timeout)
+            except BrokerUnavailable as exc:
+                exc.in_doubt = True
+                raise
+
+    broker = InDoubt("memory://in-doubt")
+    broker.failures = 1
+    batch = [Envelope(Message({"id": "x"}, {}, b""), "q", unique=unique)]
+    if unique:
+        Publisher(broker, timeout=4).publish(batch)
+    else:
+        with pytest.raises(BrokerUnavailable):
+            Publisher(broker, timeout=4).publish(batch)
+    assert broker.calls == calls

@@ -227,6 +227,47 @@ def test_a_message_larger_than_the_server_takes_spoils_only_itself(mariadb_url: 
     broker.close()
 
 
+def test_the_server_ends_a_transaction_whose_client_is_gone(url: str) -> None:
+    gone, other = SqlBroker(url), SqlBroker(url)
+    for broker in (gone, other):
+        broker.consumer(["q"], f"c{id(broker)}", lease=2.0)
+    lock = sa.text("UPDATE tq_consumers SET name = name")
+    with gone._database.engine.connect() as silent:
+        silent.execute(lock)
+        began = time.monotonic()
+        while True:
+            try:
+                other._database.transact(lambda conn: conn.execute(lock))
+                break
+            except BrokerUnavailable:
+                assert time.monotonic() - began < 20
+        silent.invalidate()
+    assert time.monotonic() - began > 0.5
+    gone.close()
+    other.close()
+
+
+@pytest.mark.parametrize("lost", ["before the commit", "at the commit"])
+def test_an_answer_that_did_not_come_leaves_a_publish_in_doubt_only_after_the_commit(
+    postgres_url: str, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = SqlBroker(postgres_url)
+    broker.stats("q")
+
+    def fail(*_: object) -> None:
+        raise sa.exc.OperationalError("", {}, Exception("timeout: the server did not answer in time"))
+
+    target = "do_commit" if lost == "at the commit" else "do_begin"
+    with monkeypatch.context() as patch:
+        patch.setattr(broker._database.engine.dialect, target, fail)
+        with pytest.raises(BrokerUnavailable) as caught:
+            broker.publish([envelope("one")], timeout=4.0)
+    assert caught.value.in_doubt == (lost == "at the commit")
+    # The connection that failed is not used again.
+    assert broker.publish([envelope("two")], timeout=4.0) == [None]
+    broker.close()
+
+
 @pytest.mark.parametrize(
     ("url", "module", "extra"),
     [("postgresql://h/db", "psycopg", "postgresql"), ("mysql://h/db", "pymysql", "mysql")],
