@@ -81,6 +81,8 @@ class Beat:
         self._stopped = False
         self._synced = False
         self._fence: int | None = None
+        """None also while everything has to be read anew."""
+        self._led = False
         self._version: int | None = None
         self._next_lead = 0.0
         self._next_read = 0.0
@@ -153,15 +155,16 @@ class Beat:
             return
         answer = self._store.lead(self.owner, self._lease)
         if answer.fence is None:
-            if self.leads:
+            if self._led:
                 logger.warning("beat %s leads no more: another one took over", self.owner)
-            self._fence = None
+            self._fence, self._led = None, False
             # Where it ends in time, the next leader is there when it ends.
             self._next_lead = self._monotonic() + min(max(answer.left, 0.01), self._lease / 3)
             return
         self._next_lead = began + self._every
-        if answer.fence != self._fence:
+        if not self._led:
             logger.info("beat %s leads", self.owner)
+        self._led = True
         changed = answer.fence != self._fence or answer.version != self._version
         if set_back or changed or began >= self._next_read:
             self._next_read = began + RELOAD

@@ -1,0 +1,1 @@
+"""Several beats as real processes: one is killed or sleeps, and every tick is sent once."""
