@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("tests.services.fixtures", "tests.untested", "tests.untraced")
+pytest_plugins = ("tests.interruptible", "tests.services.fixtures", "tests.untested", "tests.untraced")

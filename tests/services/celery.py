@@ -10,7 +10,7 @@ import sys
 import venv
 from pathlib import Path
 
-REQUIREMENTS = ("celery[auth,redis]==5.7.*",)
+REQUIREMENTS = ("celery[auth,redis,zstd]==5.7.*",)
 OVERRIDE = "TQ_TEST_CELERY_PYTHON"
 
 
