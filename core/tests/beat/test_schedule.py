@@ -51,8 +51,14 @@ def test_resuming_keeps_the_row_of_due_times(every: float, later: float) -> None
     when, due = schedule(every), NOON
     moment = due + dt.timedelta(seconds=later)
     found = when.resume(due, moment)
-    assert moment < found <= moment + when.run_every or found == due
+    assert moment < found <= moment + when.run_every
     assert (found - due) % when.run_every == dt.timedelta(0)
+
+
+def test_resuming_before_the_due_time_leaves_it_as_it_is() -> None:
+    for when in (schedule(60), schedule(60, True), crontab(0)):
+        due = when.next_after(NOON)
+        assert due is not None and when.resume(due, NOON) == due
 
 
 @given(st.integers(1, 50), st.integers(0, 60 * 24 * 40))
@@ -139,6 +145,14 @@ def test_an_entry_keeps_what_json_lacks() -> None:
     entry = entry_of("e", given)
     assert thawed(entry.args) == [moment]
     assert entry.options == {"expires": 60.0}
+
+
+def test_a_schedule_class_of_ones_own_is_refused_by_name() -> None:
+    class Mine(crontab):
+        pass
+
+    with pytest.raises(ImproperlyConfigured, match="'e': Mine is a class of your own"):
+        entry_of("e", {"task": "t", "schedule": Mine()})
 
 
 def test_relative_and_policies_are_keys_of_the_entry() -> None:

@@ -116,6 +116,17 @@ def test_a_worker_with_beat_sends_and_runs(clock: Path, begin: Start, tq: Tq) ->
     assert worker.wait() == 0
 
 
+def test_two_workers_with_beat_send_each_tick_once(clock: Path, begin: Start, tq: Tq) -> None:
+    tq("-A", "clock", "schedule", "add", "second", "0.5", "clock.tick")
+    both = [begin("-A", "clock", "worker", "-B", "-P", "prefork", "-c", "1", "-l", "INFO") for _ in range(2)]
+    wait_until(lambda: sum(w.output.count("second: sent") for w in both) >= 4, lambda: both[0].output)
+    for worker in both:
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.wait() == 0
+    due = [line.rpartition("[")[2] for w in both for line in w.output.splitlines() if ": sent " in line]
+    assert len(due) == len(set(due)) == rows(tq)["second"]["sent"]
+
+
 def test_beat_keeps_its_schedule_in_a_file_where_it_is_told(clock: Path, begin: Start) -> None:
     beat = begin("-A", "clock", "beat", "-s", "mine.json", "-l", "INFO")
     beat.wait_for("leads")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import socket
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -97,6 +98,23 @@ def check_overlap(app: TQ, entry: Entry) -> None:
 
 def store_of(app: TQ, *, scheduler: str | None = None, filename: str | None = None) -> ScheduleStore:
     """The schedule store of an app, not connected yet. Raises `ImproperlyConfigured` and `PluginError`."""
+    store = _store(app, scheduler, filename)
+    if hasattr(os, "register_at_fork"):
+        # The children of a worker with -B.
+        os.register_at_fork(after_in_child=_forgetting(weakref.ref(store)))
+    return store
+
+
+def _forgetting(reference: weakref.ref[ScheduleStore]) -> Callable[[], None]:
+    def forget() -> None:
+        store = reference()
+        if store is not None:
+            store.after_fork()
+
+    return forget
+
+
+def _store(app: TQ, scheduler: str | None, filename: str | None) -> ScheduleStore:
     conf = app.conf
     namespace = app.main or "default"
     wanted = FILE if filename else scheduler or conf.beat_scheduler

@@ -134,7 +134,7 @@ class Schedules:
 
     def zone(self, entry: Entry) -> dt.tzinfo:
         """The zone of an entry's wall clock."""
-        own = entry.zone or entry.schedule.get("zone")
+        own = entry.schedule.get("zone") or entry.zone
         return zone_of(own) if own else self._app.timezone
 
     def close(self) -> None:

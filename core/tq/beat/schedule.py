@@ -48,7 +48,7 @@ class BaseSchedule(ABC):
 
     def resume(self, due: dt.datetime, moment: dt.datetime) -> dt.datetime | None:
         """The first due time after `moment` in the row of due times to which `due` belongs."""
-        return self.next_after(max(due, moment, key=_instant))
+        return due if _instant(due) > _instant(moment) else self.next_after(moment)
 
     def between(self, due: dt.datetime, end: dt.datetime, limit: int) -> list[dt.datetime]:
         """`due` and what follows it, up to and with `end`; the last `limit` of these, without a walk through all."""
@@ -147,7 +147,7 @@ class schedule(BaseSchedule):
 
     def resume(self, due: dt.datetime, moment: dt.datetime) -> dt.datetime:
         if self.relative:
-            return self.next_after(max(due, moment, key=_instant))
+            return due if _instant(due) > _instant(moment) else self.next_after(moment)
         first, now = due.astimezone(dt.UTC), moment.astimezone(dt.UTC)
         if first > now:
             return due

@@ -78,7 +78,7 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option(
     "-s", "--schedule", "schedule_file", metavar="PATH", help="With -B: keep the schedule in this file."
 )
-@click.option("-S", "--scheduler", metavar="NAME", help="With -B: where the schedule is kept.")
+@click.option("--scheduler", metavar="NAME", help="With -B: where the schedule is kept.")
 @click.option("--without-gossip", is_flag=True, help="Accepted for Celery's sake.")
 @click.option("--without-mingle", is_flag=True, help="Accepted for Celery's sake.")
 @click.option("--without-heartbeat", is_flag=True, help="Accepted for Celery's sake.")
@@ -134,7 +134,7 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
 
 def _refuse(options: dict[str, Any], *, quiet: bool) -> None:
     if not options["beat"] and (options["schedule_file"] or options["scheduler"]):
-        raise click.UsageError("-s and -S are about the schedule: they need -B")
+        raise click.UsageError("-s and --scheduler are about the schedule: they need -B")
     if options["task_events"]:
         raise ImproperlyConfigured("-E: this version of tq sends no events yet; start the worker without it")
     if options["autoscale"] and options["concurrency"]:

@@ -37,8 +37,8 @@ Overlap = Literal["allow", "skip", "queue"]
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One periodic task as users write it; all of it can be written as JSON.
 
-    `schedule` is the JSON form of `tq.schedules`; its wall clock is that of `zone` (an IANA name), None for
-    the app's. `options` are those of `apply_async`. What came too late, by more than `grace` seconds (None:
+    `schedule` is the JSON form of `tq.schedules`. The wall clock is that of the schedule's own zone, else of
+    `zone` (an IANA name), else of the app. `options` are those of `apply_async`. What came too late, by more than `grace` seconds (None:
     as beat decides), is a misfire: `misfire` says whether it is left out, sent once however often it was
     missed, or made up for, the latest `catch_up` of them. `overlap` says what happens while the run before
     has not ended. `origin` is "config" for entries of the app's code, "added" for all others.
