@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import tasks
-from tests.processes import Ledger, Workers, eventually
+from tests.processes import Ledger, Program, Workers, eventually
 from tq import TQ
 from tq.errors import TimeLimitExceeded, WorkerLost
 
@@ -50,7 +52,6 @@ def test_a_killed_workers_tasks_run_again_elsewhere_when_its_lease_ends(
     result = tasks.waits.delay("crashed", str(barrier))
     others = [tasks.note.delay(f"other-{number}") for number in range(20)]
     pid_of(ledger, "crashed")
-    time.sleep(1)  # A third of a second, with this lease, until the broker knows what the worker runs.
     first.kill()
     second = workers.start("-c", "2", pool="prefork", broker_lease=2)
     eventually(lambda: len(ledger.starting("start crashed")) == 2, "the second run", seconds=30)
@@ -97,6 +98,52 @@ def test_a_task_that_kills_its_process_ends_as_a_dead_letter_after_three_attempt
     # What ended in the killer's own batch a moment before it may run again; nothing else is charged or buried.
     assert all(ledger.counts()[f"neighbour-{number}"] >= 1 for number in range(100))
     assert app.broker.stats("celery").ready == 0
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_a_task_that_ends_its_whole_worker_at_once_cannot_do_so_for_ever(
+    app: TQ, workers: Workers, ledger: Ledger, pool: str
+) -> None:
+    before = [tasks.note.delay(f"neighbour-{number}") for number in range(3)]
+    killer = tasks.dies.delay("killer")
+    neighbours = before + [tasks.note.delay(f"neighbour-{number}") for number in range(3, 5)]
+    with service_manager(lambda: start(workers, pool)):
+        with pytest.raises(WorkerLost):
+            killer.get(timeout=WAIT)
+        assert len({neighbour.get(timeout=WAIT) for neighbour in neighbours}) == 5
+    (letter,) = app.broker.dead_letters("celery")
+    assert (getattr(letter.message, "headers", {})["id"], letter.attempt) == (killer.id, 3)
+    assert "died" in letter.reason
+    # It may have killed as a neighbour of the one that was charged in its place.
+    assert 3 <= ledger.counts()["dies killer"] <= 5
+    assert killer.state == "FAILURE"
+    assert {neighbour.state for neighbour in neighbours} == {"SUCCESS"}
+    assert app.broker.stats("celery").ready == 0
+
+
+def start(workers: Workers, pool: str) -> Program:
+    """A worker that may die before anybody hears of it."""
+    return workers.start(*(() if pool == "solo" else ("-c", "4")), pool=pool, broker_lease=2, ready=False)
+
+
+@contextmanager
+def service_manager(start: Callable[[], Program]) -> Iterator[None]:
+    """Keep one worker running while the block runs: one that ended is started again."""
+    ended = threading.Event()
+
+    def look_after_it() -> None:
+        worker = start()
+        while not ended.wait(0.1):
+            if not worker.running:
+                worker = start()
+
+    manager = threading.Thread(target=look_after_it)
+    manager.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        manager.join()
 
 
 def test_a_hard_time_limit_kills_the_child_and_nothing_else(

@@ -33,6 +33,17 @@ def test_for_bodies_that_cost_nothing_it_grows_to_the_largest(slots: int) -> Non
     assert size.limit == LARGEST
 
 
+@given(slots=st.integers(1, 32))
+def test_it_may_begin_anew_and_grows_again(slots: int) -> None:
+    size = BatchSize(slots=slots)
+    for _ in range(6):
+        size.observe(size.limit, 0.0)
+    size.restart()
+    assert size.limit == slots
+    size.observe(1, 0.0)
+    assert size.limit > slots
+
+
 @given(seconds=st.floats(TARGET * 20, 1e4))
 def test_one_slow_batch_shrinks_the_very_next_one(seconds: float) -> None:
     size = BatchSize()

@@ -2,6 +2,10 @@
 
 One thread receives, starts and settles. A body that ends leaves its settlement in a queue and wakes that
 thread; settlements of bodies that end together travel together.
+
+The first body of a fresh engine, and each one whose last holder died, begins alone: the first of a batch, and
+nothing else is started before it has ended or a heartbeat has named it. So when it ends the process at once, the
+broker charges the right one.
 """
 
 from __future__ import annotations
@@ -24,6 +28,9 @@ from tq.worker.link import Link, Stores
 from tq.worker.outcome import Outcome
 
 logger = logging.getLogger("tq.worker")
+
+ALONE = 1.0
+"""Seconds that a suspect runs alone, at most: until the next heartbeat, which names it; less with short leases."""
 
 
 class SlotJob:
@@ -84,6 +91,12 @@ class SlotsEngine:
         self._times: deque[float] = deque()
         self._freed: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._receiving = False
+        self._fresh = True
+        self._first: Delivery | None = None
+        """The first of the last batch."""
+        self._suspect: SlotJob | None = None
+        self._alone = min(ALONE, stores.lease / 6)
+        self._alone_until = 0.0
         self.generation = 0
         self._stop: StopMode | None = None
 
@@ -92,7 +105,7 @@ class SlotsEngine:
         while self._stop is None:
             self._start_bodies()
             self._keep()
-            if self._free:
+            if self._free and not self._is_alone():
                 self._receive()
             else:
                 self._wait_for_a_seat()
@@ -109,7 +122,7 @@ class SlotsEngine:
         self._observe()
         self._receiving = True
         done = self._settlements()
-        limit = max(len(self._free), self._size.limit - len(self._running))
+        limit = 1 if self._fresh else max(len(self._free), self._size.limit - len(self._running))
         wait = 0.0 if self._backlog else self._idle_wait
         received = self._link.turn(done, limit, wait)
         self._receiving = False
@@ -117,6 +130,7 @@ class SlotsEngine:
             # What an older consumer held was given to others.
             self._backlog.clear()
             self.generation = self._link.generation
+        self._first = received[0] if received and not self._backlog else None
         self._backlog.extend(received)
 
     def _wait_for_a_seat(self) -> None:
@@ -138,30 +152,54 @@ class SlotsEngine:
                 self._keep()
 
     def _start_bodies(self) -> None:
-        started = []
         jobs = []
         if self._backlog and self.executor.revocations is not None:
             self.executor.revocations.refresh()
         while self._backlog and self._free:
-            run = self.executor.admit(self._backlog.popleft())
-            if run.outcome is None and not run.plan.acks_late:  # type: ignore[union-attr]
-                run = self._acknowledge(run)
-            if run.outcome is not None:
-                self._done.append((self.generation, self.executor.conclude(run)))
-                continue
-            if run.plan.track_started:  # type: ignore[union-attr]
-                started.append(run)
-            jobs.append(self._seat_job(run))
-        for run in started:
-            self._link.store(started_document(run, self.executor.hostname, os.getpid()))
+            delivery = self._backlog[0]
+            suspect = self._fresh or delivery.attempt > 1
+            if suspect and delivery is not self._first:
+                self._part()  # It comes again, as the first.
+                break
+            job = self._seated(self._backlog.popleft())
+            if job is not None:
+                jobs.append(job)
+            if suspect:
+                self._part()
+                self._fresh = False
+                self._suspect, self._alone_until = job, time.monotonic() + self._alone
+                break
+        for job in jobs:
+            if job.record.plan.track_started:  # type: ignore[union-attr]
+                self._link.store(started_document(job.record, self.executor.hostname, os.getpid()))
         for job in jobs:
             self._spawn(job, job.seat)
 
-    def _seat_job(self, run: Run) -> SlotJob:
+    def _seated(self, delivery: Delivery) -> SlotJob | None:
+        """Take a seat; None: it ended without a run."""
+        run = self.executor.admit(delivery)
+        if run.outcome is None and not run.plan.acks_late:  # type: ignore[union-attr]
+            run = self._acknowledge(run)
+        if run.outcome is not None:
+            self._done.append((self.generation, self.executor.conclude(run)))
+            return None
         run.started = time.monotonic()
         seat = self._free.popleft()
         job = self._running[seat] = SlotJob(self, run, seat, self._limits.of(run))
         return job
+
+    def _part(self) -> None:
+        """Give back what came with a suspect, at once; it is not to suffer with it."""
+        self._done.extend(
+            (self.generation, Settlement(each, Action.REQUEUE)) for each in drain(self._backlog)
+        )
+        self._size.restart()
+
+    def _is_alone(self) -> bool:
+        job = self._suspect
+        if job is None or self._running.get(job.seat) is not job or time.monotonic() > self._alone_until:
+            self._suspect = None
+        return self._suspect is not None
 
     def _acknowledge(self, run: Run) -> Run:
         """Acknowledge before the body runs (`acks_late=False`)."""

@@ -150,7 +150,7 @@ def within(heads: Any, limit: sa.BindParameter[int]) -> sa.Select[Any]:
 
 def first_of(found: sa.CTE) -> sa.ScalarSelect[Any]:
     """The id of the first of the rows of `within`."""
-    return sa.select(found.c.id).order_by(found.c.before).limit(1).scalar_subquery()
+    return sa.select(found.c.id).where(found.c.before == 0).limit(1).scalar_subquery()
 
 
 def counts_since(dialect: Dialect, first: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
