@@ -14,15 +14,19 @@ from __future__ import annotations
 
 from tq._version import __version__
 from tq.app.app import TQ
+from tq.app.canvas import maybe_signature, signature
 from tq.app.current import current_app
 from tq.app.shared import shared_task
 from tq.app.task import Task
+from tq.canvas.compound import chain, chord, chunks, group, xmap, xstarmap
 from tq.canvas.signature import Signature
+from tq.client.groups import GroupResult, ResultSet
 from tq.client.result import AsyncResult, EagerResult
 from tq.errors import (
     BackendError,
     BrokerError,
     BrokerUnavailable,
+    ChordError,
     Ignore,
     ImproperlyConfigured,
     MaxRetriesExceeded,
@@ -40,11 +44,14 @@ __all__ = [
     "BackendError",
     "BrokerError",
     "BrokerUnavailable",
+    "ChordError",
     "EagerResult",
+    "GroupResult",
     "Ignore",
     "ImproperlyConfigured",
     "MaxRetriesExceeded",
     "Reject",
+    "ResultSet",
     "ResultTimeout",
     "Retry",
     "Signature",
@@ -53,6 +60,14 @@ __all__ = [
     "Task",
     "TaskRevoked",
     "__version__",
+    "chain",
+    "chord",
+    "chunks",
     "current_app",
+    "group",
+    "maybe_signature",
     "shared_task",
+    "signature",
+    "xmap",
+    "xstarmap",
 ]

@@ -20,6 +20,7 @@ TQError
 │   ├── InvalidTask           a message that is no task
 │   ├── TaskRevoked
 │   ├── MaxRetriesExceeded
+│   ├── ChordError            a member of a chord failed, so its body never ran
 │   ├── WaitInTask            `get` inside a task, which could wait for ever (also a RuntimeError)
 │   └── RemoteError           a task failed with an exception that is not rebuilt here
 ├── ResultTimeout             `get(timeout=)` ran out (also a TimeoutError)
@@ -135,6 +136,10 @@ class MaxRetriesExceeded(TaskError):
         super().__init__(*args)
         self.task_args = task_args
         self.task_kwargs: Any = {} if task_kwargs is None else task_kwargs
+
+
+class ChordError(TaskError):
+    """The body of a chord never ran: a member of its header failed, was revoked or got lost."""
 
 
 class WaitInTask(TaskError, RuntimeError):

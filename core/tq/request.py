@@ -32,6 +32,7 @@ class Request:
         "follow_ups",
         "hostname",
         "is_eager",
+        "starts",
         "task",
     )
 
@@ -52,6 +53,7 @@ class Request:
         self.called_directly: bool = called_directly
         self.children: list[Any] = []
         self.follow_ups: list[Any] = []
+        self.starts: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
         if name in _FROM_CALL:

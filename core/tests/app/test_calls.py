@@ -134,12 +134,13 @@ def test_links_travel_as_signatures(app: TQ) -> None:
     assert [errback["task"] for errback in call.errbacks] == ["alarm"]
 
 
-def test_a_whole_that_cannot_be_sent_as_one_is_refused(app: TQ) -> None:
-    group = app.signature(
-        {"task": "celery.group", "subtask_type": "group", "kwargs": {"tasks": [{"task": "a"}]}}
-    )
-    with pytest.raises(ImproperlyConfigured, match="group cannot be sent yet"):
-        group.delay()
+def test_a_chord_without_a_store_that_counts_is_refused_when_it_is_sent(make_app: Any) -> None:
+    app = make_app(backend=None)
+    tasks = {"header": [{"task": "a"}], "body": {"task": "b"}}
+    chord = app.signature({"task": "celery.chord", "subtask_type": "chord", "kwargs": tasks})
+    with pytest.raises(ImproperlyConfigured, match="needs a result backend"):
+        chord.delay()
+    assert sent(app) == []
 
 
 def test_async_code_sends_without_blocking_its_loop(app: TQ) -> None:

@@ -124,7 +124,8 @@ def test_what_follows_runs_eagerly_too(app: TQ) -> None:
     fail = app.task(name="fail")(lambda: 1 / 0)
     add.apply((1, 2), link=[note.s("then"), add.s(1).set(link=note.s("last"))], link_error=note.s("not"))
     assert seen == [(3, "then"), (4, "last")]
-    result = fail.apply(link=note.s("not"), link_error=note.s("failed"))
+    alarm = app.task(name="alarm")(lambda task_id, text: seen.append((task_id, text)))
+    result = fail.apply(link=note.s("not"), link_error=alarm.s("failed"))
     assert seen[2:] == [(result.id, "failed")]
 
 

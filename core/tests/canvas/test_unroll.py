@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tq import Signature
-from tq.canvas.unroll import Step, after_failure, after_success, steps_of
+from tq.canvas import unroll
+from tq.canvas.flow import flow_of
+from tq.canvas.launch import Step, launch
 from tq.errors import InvalidTask
 from tq.wire.call import TaskCall
 
@@ -30,6 +33,16 @@ def chain(*tasks: Any, **options: Any) -> Signature:
 
 def group(*tasks: Any, **options: Any) -> Signature:
     return Signature("celery.group", (), {"tasks": tasks}, options, subtask_type="group")
+
+
+def steps_of(signature: Any, args: tuple[Any, ...], options: Any = None) -> list[Step]:
+    """What it sends at once, with ids that count up."""
+    numbers = itertools.count()
+    return launch(flow_of(signature), lambda: f"id{next(numbers)}", args, None, options).steps
+
+
+def after_success(call: TaskCall, value: Any) -> list[Step]:
+    return unroll.after_success(call, value, lambda: "new").steps
 
 
 def run(steps: list[Step]) -> list[tuple[str, tuple[Any, ...]]]:
@@ -75,7 +88,7 @@ def test_immutable_signatures_take_no_result(names: list[str]) -> None:
 def test_each_callback_gets_the_result_and_the_place_in_the_tree(names: list[str]) -> None:
     call = TaskCall("7", "first", callbacks=[sig(name) for name in names], root_id="1")
     assert after_success(call, "r") == [
-        Step(name, ("r",), {}, {"root_id": "1", "parent_id": "7"}) for name in names
+        Step(name, ("r",), {}, {"root_id": "1", "parent_id": "7", "task_id": "new"}) for name in names
     ]
 
 
@@ -89,15 +102,22 @@ def test_the_last_of_a_chain_may_be_a_group() -> None:
     assert run(steps) == [("a", ()), ("b", ("a",)), ("c", ("a",))]
 
 
-def test_a_task_after_a_group_is_refused_rather_than_run_once_for_each_member() -> None:
-    call = TaskCall("7", "first", chain=[sig("last"), group(sig("a"), sig("b"))])
-    with pytest.raises(InvalidTask, match="needs a chord"):
-        after_success(call, 1)
+def test_a_task_after_a_group_is_the_body_of_a_chord() -> None:
+    call = TaskCall("7", "first", chain=[sig("end"), sig("last"), group(sig("a"), sig("b"))])
+    found = unroll.after_success(call, 1, lambda: "new")
+    assert [(group.group_id, group.size, group.structure) for group in found.groups] == [("new", 2, None)]
+    assert [(step.task, step.args) for step in found.steps] == [("a", (1,)), ("b", (1,))]
+    for index, step in enumerate(found.steps):
+        assert (step.options["group_id"], step.options["group_index"]) == ("new", index)
+        assert step.options["chord"]["task"] == "last"
+        assert [rest["task"] for rest in step.options["chord"]["options"]["chain"]] == ["end"]
 
 
 def test_a_group_keeps_no_link_or_id_that_each_member_would_share() -> None:
     steps = steps_of(group(sig("a"), sig("b"), task_id="group", queue="q"), ())
-    assert [step.options for step in steps] == [{"queue": "q"}, {"queue": "q"}]
+    assert [step.options for step in steps] == [
+        {"queue": "q", "task_id": f"id{at}", "group_id": "group", "group_index": at} for at in (0, 1)
+    ]
     with pytest.raises(InvalidTask, match="give it to its tasks"):
         steps_of(group(sig("a"), link=sig("b")), ())
 
@@ -109,7 +129,7 @@ def test_what_is_said_of_a_chain_holds_for_its_last_task_or_all() -> None:
     )
     assert first.options["link_error"] == [failed]
     assert "link" not in first.options
-    assert "task_id" not in first.options
+    assert first.options["task_id"] != "end"
     (last,) = first.options["chain"]
     assert last["options"]["task_id"] == "end"
     assert [callback["task"] for callback in last["options"]["link"]] == ["own", "done"]
@@ -128,23 +148,17 @@ def test_a_chain_of_one_is_its_task() -> None:
     assert steps_of(chain(sig("a", 1)), (0,)) == steps_of(sig("a", 1), (0,))
 
 
-def test_the_chord_of_a_chain_travels_with_its_steps() -> None:
-    call = TaskCall("7", "first", chain=[sig("b")], chord={"task": "body"})
-    assert after_success(call, 1)[0].options["chord"] == {"task": "body"}
-
-
 def test_error_callbacks_get_the_id_of_what_failed() -> None:
-    call = TaskCall("7", "first", errbacks=[sig("e", 1), fixed("f", 2)])
-    assert [(step.task, step.args) for step in after_failure(call)] == [("e", ("7", 1)), ("f", (2,))]
+    found = unroll.errors_of(TaskCall("7", "first"), [sig("e", 1), fixed("f", 2)], lambda: "new")
+    assert [(step.task, step.args) for step in found.steps] == [("e", ("7", 1)), ("f", (2,))]
 
 
 def test_nothing_follows_a_call_that_names_nothing() -> None:
     assert after_success(TaskCall("1", "t"), 1) == []
-    assert after_failure(TaskCall("1", "t")) == []
 
 
 @pytest.mark.parametrize(
-    "wrong", ["text", 5, None, {}, {"task": 5}, {"task": "c", "subtask_type": "chord"}, chain(), group()]
+    "wrong", ["text", 5, None, {}, {"task": 5}, {"task": "c", "subtask_type": "chord"}, chain()]
 )
 def test_what_is_no_signature_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidTask):

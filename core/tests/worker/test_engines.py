@@ -18,6 +18,7 @@ from tq.records import Envelope, Heartbeat, Revocation
 from tq.wire.call import TaskCall
 from tq.worker import link
 from tq.worker.execute import Executor
+from tq.worker.follow import FollowUp
 from tq.worker.revocations import Revocations
 
 Make = Callable[..., tuple[Engine, list[Seat]]]
@@ -228,7 +229,9 @@ def test_a_follow_up_is_sent_once_though_its_settlement_was_tried_twice(make: Ma
     ids = shop.send(60, callbacks=[{"task": "c"}])
     work = executor(
         plan(counting(shop)),
-        follow_up=lambda call, outcome, delivery: [Envelope(message(TaskCall(f"n{call.id}", "c")), "next")],
+        follow_up=lambda call, outcome, delivery: FollowUp(
+            (Envelope(message(TaskCall(f"n{call.id}", "c")), "next"),)
+        ),
     )
     engine, _ = make(shop, work, largest_batch=16)
     with running(engine):

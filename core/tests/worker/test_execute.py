@@ -19,6 +19,7 @@ from tq.records import Action, Delivery, Envelope, Message, Revocation, Settleme
 from tq.request import current_request
 from tq.wire.call import TaskCall
 from tq.worker.execute import Executor, Observers, Run
+from tq.worker.follow import FollowUp
 from tq.worker.revocations import Revocations
 from tq.worker.seat import LocalSeat
 
@@ -297,7 +298,8 @@ def test_a_coroutine_gets_its_soft_limit_inside() -> None:
         (lambda *a, **k: 5, TaskCall("id", "t", chain=[{"task": "c"}]), True),
         (lambda *a, **k: 5, TaskCall("id", "t", errbacks=[{"task": "c"}]), False),
         (raising(ValueError()), TaskCall("id", "t", errbacks=[{"task": "c"}]), True),
-        (raising(ValueError()), TaskCall("id", "t", callbacks=[{"task": "c"}], chain=[{"task": "c"}]), False),
+        (raising(ValueError()), TaskCall("id", "t", callbacks=[{"task": "c"}]), False),
+        (raising(ValueError()), TaskCall("id", "t", chain=[{"task": "c"}]), True),
         (raising(Retry()), TaskCall("id", "t", callbacks=[{"task": "c"}], errbacks=[{"task": "c"}]), False),
         (raising(Ignore()), TaskCall("id", "t", callbacks=[{"task": "c"}]), False),
         (lambda *a, **k: 5, TaskCall("id", "t", errbacks=[{"task": "c"}], expires=PAST), True),
@@ -305,7 +307,7 @@ def test_a_coroutine_gets_its_soft_limit_inside() -> None:
 )
 def test_what_follows_is_sent_with_the_settlement(body: Any, call: TaskCall, asked: bool) -> None:
     envelope = Envelope(message(TaskCall("next", "c")), "q")
-    work = executor(plan(body), follow_up=lambda call, outcome, delivery: [envelope])
+    work = executor(plan(body), follow_up=lambda call, outcome, delivery: FollowUp((envelope,)))
     assert run_through(work, delivery(call))[1].publish == ((envelope,) if asked else ())
 
 

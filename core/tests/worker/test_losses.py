@@ -17,6 +17,7 @@ from tq.contracts.pool import Pool, PoolCap, Seat, StopMode
 from tq.errors import BrokerUnavailable, TaskRevoked, TimeLimitExceeded
 from tq.records import Envelope
 from tq.wire.call import TaskCall
+from tq.worker.follow import FollowUp
 from tq.worker.keeper import Keeper, beats_of
 from tq.worker.losses import Losses
 from tq.worker.seat import LocalSeat
@@ -67,7 +68,7 @@ def test_without_blame_nothing_is_charged(shop: Shop) -> None:
 
 def test_the_last_attempt_ends_in_the_dead_letters_and_fails(shop: Shop) -> None:
     alarm = Envelope(message(TaskCall("a", "alarm")), "alarms")
-    losses = losses_of(shop, max_attempts=1, follow_up=lambda *a: [alarm])
+    losses = losses_of(shop, max_attempts=1, follow_up=lambda *a: FollowUp((alarm,)))
     losses.report(holding(shop, 2)[1], "killed by signal 9")
     losses.settle()
     meta = shop.results(["t-0"])["t-0"]
@@ -90,7 +91,7 @@ def test_a_verdict_ends_what_ran_and_nothing_else(
     shop: Shop, verdict: Exception, state: str, kind: str
 ) -> None:
     alarm = Envelope(message(TaskCall("a", "alarm")), "alarms")
-    losses = losses_of(shop, follow_up=lambda *a: [alarm])
+    losses = losses_of(shop, follow_up=lambda *a: FollowUp((alarm,)))
     losses.report(holding(shop, 3)[1], "its time was up", verdict=verdict)
     losses.settle()
     meta = shop.results(["t-0"])["t-0"]

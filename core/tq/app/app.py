@@ -7,7 +7,6 @@ import importlib
 import os
 import threading
 import time
-import uuid
 import weakref
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 
 import msgspec
 
-from tq import states
 from tq.app import current, models
 from tq.app.arguments import argument_check
 from tq.app.make import make_task
@@ -31,8 +29,10 @@ from tq.app.options import (
 from tq.app.registry import TaskRegistry
 from tq.app.serializers import Serializers
 from tq.app.task import Task
+from tq.canvas.compound import signature_from
+from tq.canvas.kinds import kind_of
+from tq.canvas.launch import Node, Step
 from tq.canvas.signature import Signature
-from tq.canvas.unroll import Step, after_failure, after_success, steps_of
 from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, make_call, signatures
 from tq.client.publisher import Publisher
 from tq.client.result import AsyncResult
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from tq.contracts.results import ResultBackend
     from tq.contracts.serializer import Serializer
     from tq.plugins.hooks import HookManager
+    from tq.worker.follow import FollowUp
     from tq.worker.outcome import Outcome
 
 P = ParamSpec("P")
@@ -69,7 +70,6 @@ R = TypeVar("R")
 S = TypeVar("S", bound=Task[..., Any])
 S_co = TypeVar("S_co", bound=Task[..., Any], covariant=True)
 
-_FOLLOW_UPS = uuid.UUID("7b1f3a52-0c8e-4a8e-9d0e-5c1f6a2c7d11")
 _REVOKED_FOR = 86400.0 * 7
 
 
@@ -321,24 +321,57 @@ class TQ:
     ) -> Signature:
         """A call as data, by task name or from a signature's dictionary."""
         check_call_options(options)
-        made = Signature(task, args, kwargs, {**options}, immutable=immutable, send=self._send_signature)
-        return made.clone(args, kwargs, **options) if isinstance(task, Mapping) else made
+        if isinstance(task, Mapping):
+            return signature_from(task, self).clone(args, kwargs, **options)
+        return Signature(task, args, kwargs, {**options}, immutable=immutable, app=self)
 
-    def _send_signature(
+    def send_signature(
         self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> AsyncResult[Any]:
+    ) -> Any:
+        """Send any signature; `Signature.apply_async` comes here."""
+        from tq.app import flows
+
+        if self.conf.task_always_eager:
+            return self.apply_signature(signature, args, kwargs, options)
+        if kind_of(signature) != "task" or signature.options.get("chain") or signature.options.get("chord"):
+            return flows.send_canvas(self, signature, args, kwargs, options)
         ready = signature.clone(args, kwargs, **options)
-        steps = steps_of(ready, ())
-        if ready.get("subtask_type") is not None or len(steps) != 1:
-            raise ImproperlyConfigured(
-                f"a {ready['subtask_type']} cannot be sent yet; send its tasks one by one"
-            )
-        (step,) = steps
-        known = self.tasks.get(step.task)
+        known = self.tasks.get(ready.task)
         if known is not None:
-            return self.send(known, step.args, step.kwargs, step.options)
-        check_call_options(step.options)
-        return self._send(step.task, None, step.args, step.kwargs, step.options)
+            return self.send(known, ready.args, ready.kwargs, ready.options)
+        check_call_options(ready.options)
+        return self._send(ready.task, None, ready.args, ready.kwargs, ready.options)
+
+    def apply_signature(
+        self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Any:
+        """Run any signature in this process; `Signature.apply` comes here."""
+        from tq.app import flows
+
+        return flows.apply_canvas(self, signature, args, kwargs, options)
+
+    def result_of(self, node: Node) -> Any:
+        """The result of what is, or will be, sent under these ids."""
+        from tq.app import flows
+
+        return flows.result_of(self, node)
+
+    def GroupResult(self, group_id: str, results: Sequence[Any] = ()) -> Any:
+        """The results of a group, by its id and theirs."""
+        from tq.client.groups import GroupResult
+
+        return GroupResult(group_id, results, self)
+
+    def task_named(self, name: str) -> Task[..., Any]:
+        """A task of this app, or one of those that every worker has. Raises `NotRegistered`."""
+        return self.tasks.get(name) or self.builtin.get(name) or self.tasks[name]
+
+    @cached_property
+    def builtin(self) -> Mapping[str, Task[..., Any]]:
+        """The tasks that every worker has, for canvases of Celery's clients."""
+        from tq.app.builtin import builtin_tasks
+
+        return builtin_tasks(self)
 
     def _send(
         self,
@@ -369,11 +402,12 @@ class TQ:
             timeout=options.timeout,
         )
         result: AsyncResult[Any] = AsyncResult(call.id, self)
-        if parent is not None and options.add_to_parent and self._has_trail(parent):
+        if parent is not None and options.add_to_parent and self.has_trail(parent):
             parent.children.append(result.as_tuple())
         return result
 
-    def _has_trail(self, parent: Request) -> bool:
+    def has_trail(self, parent: Request) -> bool:
+        """Whether the running task notes what it sends as its children."""
         task = self.tasks.get(parent.task)
         return task is None or task.trail
 
@@ -467,32 +501,30 @@ class TQ:
             changes["errbacks"] = signatures(said.link_error, "link_error")
         return msgspec.structs.replace(call, **changes)
 
-    def follow_up(self, call: TaskCall, outcome: Outcome, delivery: Delivery) -> list[Envelope]:
-        """The messages that follow a task: callbacks, the next of its chain, error callbacks."""
-        if outcome.state == states.SUCCESS:
-            return [self._step_envelope(step) for step in self.following(call, outcome.value)]
-        return [self._step_envelope(step) for step in self.following_failure(call)]
+    def follow_up(self, call: TaskCall, outcome: Outcome, delivery: Delivery) -> FollowUp:
+        """What follows a run: callbacks, the next of its chain, its part in a chord, error callbacks."""
+        from tq.app import flows
 
-    def following(self, call: TaskCall, value: Any) -> list[Step]:
-        """The calls that follow a success. Their ids depend on the call alone, so that a task that runs
-        twice does not double them where the broker can tell."""
-        return _numbered(call, after_success(call, value))
+        return flows.after_run(self, call, outcome)
 
-    def following_failure(self, call: TaskCall) -> list[Step]:
-        """The calls that follow a failure, with ids as above."""
-        return _numbered(call, after_failure(call))
-
-    def _step_envelope(self, step: Step) -> Envelope:
+    def step_envelope(self, step: Step, *, follows: bool = False) -> Envelope:
+        """The message of one call of a canvas. What `follows` a task is stored once, however often that task
+        runs; not so what replaced a task, for it has the id of a message that was there before."""
         task = self.tasks.get(step.task)
         own = task.call_options() if task is not None else {}
-        given = {name: value for name, value in step.options.items() if name in CALL_OPTIONS}
-        options = (
-            CallOptions(**{**own, **given}, unique=True) if "unique" not in given else CallOptions(**given)
-        )
+        given = self.known_options(step.options)
+        args, kwargs = step.args, step.kwargs
+        if task is not None and not follows:
+            if task._check is not None and self._strict:
+                task._check(*args, **kwargs)
+            if task.pydantic:
+                args, kwargs = models.dump_arguments(args, kwargs)
+        unique = follows and not given.get("replaced_task_nesting")
+        options = CallOptions(**{"unique": unique, **given_options(own, given)})
         call, delay = make_call(
             step.task,
-            step.args,
-            step.kwargs,
+            args,
+            kwargs,
             options,
             now=time.time(),
             reply_to=self._oid,
@@ -500,6 +532,22 @@ class TQ:
             zone=self.timezone,
         )
         return self._envelope(call, task, delay, options)
+
+    def publish_steps(
+        self, steps: Sequence[Step], options: Mapping[str, Any], *, follows: bool = False
+    ) -> None:
+        """Send several calls at once; of `options` those about publishing count."""
+        retry = options.get("retry")
+        self.publisher.publish(
+            [self.step_envelope(step, follows=follows) for step in steps],
+            retry=self.conf.task_publish_retry if retry is None else retry,
+            policy=options.get("retry_policy") or self.conf.task_publish_retry_policy,
+            timeout=options.get("timeout"),
+        )
+
+    def known_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a signature without those that only its sender knows; Celery freezes empty places too."""
+        return {name: value for name, value in options.items() if name in CALL_OPTIONS and value is not None}
 
     def store_state(
         self, task_id: str | None, state: str, meta: Any, request: Request, fields: Mapping[str, Any]
@@ -642,16 +690,6 @@ class TQ:
 
 def _routing(options: CallOptions) -> dict[str, Any]:
     return {name: value for name in ROUTING if (value := getattr(options, name)) is not None}
-
-
-def _numbered(call: TaskCall, steps: Sequence[Step]) -> list[Step]:
-    numbered = []
-    for index, step in enumerate(steps):
-        options = dict(step.options)
-        if not options.get("task_id"):
-            options["task_id"] = str(uuid.uuid5(_FOLLOW_UPS, f"{call.id}:{call.retries}:{index}"))
-        numbered.append(Step(step.task, step.args, step.kwargs, options))
-    return numbered
 
 
 def _repr_of(value: Any, before: Any, text: str | None) -> str:

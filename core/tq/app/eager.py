@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq import states
+from tq.app.flows import apply_flow, tell_here
 from tq.app.options import given_options
 from tq.app.plan import plan_of
-from tq.canvas.unroll import Step
-from tq.client.call import CALL_OPTIONS, CallOptions, make_call
+from tq.canvas.flow import flow_of, in_a_row
+from tq.client.call import CallOptions, make_call
 from tq.client.result import EagerResult
 from tq.records import Delivery, Message, TaskMeta
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 from tq.worker.execute import Executor, Run
+from tq.worker.outcome import Outcome
 from tq.worker.seat import LocalSeat
 
 if TYPE_CHECKING:
@@ -55,9 +57,9 @@ def apply(
     assert outcome is not None
     value = outcome.value
     if outcome.state == states.SUCCESS:
-        _apply_all(app, app.following(run.call, value))
+        _apply_what_follows(app, run.call, value)
     elif outcome.state == states.FAILURE:
-        _apply_all(app, app.following_failure(run.call))
+        _apply_errbacks(app, run.call, outcome)
         if isinstance(value, BaseException) and _throws(app, throw):
             raise value
     meta = TaskMeta(
@@ -87,8 +89,13 @@ def _throws(app: TQ, throw: bool | None) -> bool:
     return app.conf.task_eager_propagates if throw is None else throw
 
 
-def _apply_all(app: TQ, steps: Sequence[Step]) -> None:
-    for step in steps:
-        # Signatures of other clients bring options of their own.
-        known = {name: value for name, value in step.options.items() if name in CALL_OPTIONS}
-        app.tasks[step.task].apply(step.args, step.kwargs, **known)
+def _apply_what_follows(app: TQ, call: TaskCall, value: Any) -> None:
+    for callback in call.callbacks or ():
+        apply_flow(app, flow_of(callback), (value,))
+    if call.chain:
+        apply_flow(app, in_a_row(tuple(reversed(call.chain))), (value,))
+
+
+def _apply_errbacks(app: TQ, call: TaskCall, outcome: Outcome) -> None:
+    for errback in tell_here(app, call, call.errbacks or (), outcome.value, outcome.traceback):
+        apply_flow(app, flow_of(errback), (call.id,))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from tq.canvas.compound import chunks, xmap, xstarmap
 from tq.canvas.signature import Signature
 from tq.client.result import AsyncResult, EagerResult
-from tq.errors import MaxRetriesExceeded, Retry
+from tq.errors import ImproperlyConfigured, MaxRetriesExceeded, Retry
 from tq.policy.backoff import backoff
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
@@ -219,6 +220,20 @@ class Task(Generic[P, R_co]):
         """A signature with calling options."""
         return self.app.signature(self.name, args, kwargs, immutable=immutable, **options)
 
+    subtask = signature
+
+    def map(self, it: Iterable[Any]) -> xmap:
+        """One message that runs the task for each item; its result is the list of results."""
+        return xmap(self.s(), it)
+
+    def starmap(self, it: Iterable[Sequence[Any]]) -> xstarmap:
+        """`map` with several arguments for each run."""
+        return xstarmap(self.s(), it)
+
+    def chunks(self, it: Iterable[Sequence[Any]], n: int) -> chunks:
+        """A group of messages that each run the task for `n` items of arguments."""
+        return chunks(self.s(), it, n)
+
     # -- from inside ----------------------------------------------------------------------------------------
 
     @property
@@ -295,6 +310,30 @@ class Task(Generic[P, R_co]):
         if throw:
             raise retry from exc
         return retry
+
+    def replace(self, signature: Mapping[str, Any]) -> Any:
+        """End this run, and let a signature take the task's place: its result becomes this task's, and what
+        follows this task follows it. Raises `Ignore`; in eager runs it returns the value.
+
+        Raises `ImproperlyConfigured` for a signature that belongs to a chord already.
+        """
+        from tq.app import flows
+
+        request = self.request
+        if request.called_directly:
+            raise ImproperlyConfigured(f"task {self.name} was called directly, so nothing can replace it")
+        if (signature.get("options") or {}).get("chord"):
+            raise ImproperlyConfigured("what replaces a task must not belong to a chord already")
+        if request.is_eager:
+            return self.app.signature(signature).apply().get(disable_sync_subtasks=False)
+        raise flows.replace_task(self.app, request, signature)
+
+    def add_to_chord(self, signature: Mapping[str, Any], lazy: bool = False) -> Any:
+        """Add a member to the chord that this task is a member of; its result, or with `lazy` the signature, to
+        be sent before this run ends. Raises `ValueError` for a task of no chord."""
+        from tq.app import flows
+
+        return flows.grow_chord(self.app, self.request, signature, lazy)
 
     def autoretry(self, exc: BaseException) -> BaseException:
         """What an exception of the body becomes under `autoretry_for`: a `Retry`, or what is to be raised."""

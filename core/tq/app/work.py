@@ -6,19 +6,23 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tq.app import flows
 from tq.app.extras import hooks_of
 from tq.app.plan import plan_of
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, PoolCap
+from tq.contracts.results import BackendCap
 from tq.errors import ImproperlyConfigured
 from tq.plugins import registry
 from tq.policy.batch import LARGEST
 from tq.wire.ids import new_id
 from tq.worker.autoscale import Autoscaler
+from tq.worker.chords import Chords
 from tq.worker.engine import Limits
 from tq.worker.execute import Executor, Observers
 from tq.worker.link import Stores
@@ -75,6 +79,7 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         lease=conf.broker_lease,
         new_consumer_id=lambda: f"{hostname}:{os.getpid()}:{new_id()}",
         publish_timeout=conf.broker_publish_timeout,
+        chords=_chords(app),
     )
     hooks = hooks_of(app)
     # Children of an isolated pool receive for themselves.
@@ -115,15 +120,27 @@ def _executor(
 
     revocations = Revocations(app.broker) if Cap.REVOKE in app.broker.capabilities else None
     return Executor(
-        plans={name: plan_of(task, conf, processes=processes) for name, task in app.tasks.items()},
+        plans={
+            name: plan_of(task, conf, processes=processes)
+            for name, task in {**app.builtin, **app.tasks}.items()
+        },
         readers=app.serializers.readers(conf.accept_content),
         size_limit=conf.message_size_limit,
         hostname=hostname,
         freeze=freeze if app.backend is not None else None,
         follow_up=app.follow_up,
+        counts=app.backend is not None and BackendCap.GROUPS in app.backend.capabilities,
         revocations=revocations,
         observers=Observers(**{field.name: bind(field.name) for field in fields(Observers)}),
     )
+
+
+def _chords(app: TQ) -> Chords | None:
+    """What counts the members of chords, where the store of results can."""
+    if app.backend is None or BackendCap.GROUPS not in app.backend.capabilities:
+        return None
+    complete = partial(flows.after_chord, app)
+    return Chords(app.broker, app.backend, complete, app.conf.broker_publish_timeout)
 
 
 def expand_hostname(pattern: str | None) -> str:

@@ -6,18 +6,41 @@ A signature is a dictionary of Celery's shape, so it travels in messages as it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from tq.canvas.flow import flow_of, name_all
+from tq.canvas.kinds import many
+from tq.canvas.launch import Node, node_of
 from tq.errors import ImproperlyConfigured
+from tq.wire.ids import new_id
 
-Send = Callable[["Signature", Sequence[Any], Mapping[str, Any], Mapping[str, Any]], Any]
+if TYPE_CHECKING:
+    from tq.canvas.compound import chain, chord
+
+
+class CanvasApp(Protocol):
+    """What a signature needs of its app."""
+
+    def send_signature(
+        self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Any:
+        """Send it; its result."""
+
+    def apply_signature(
+        self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Any:
+        """Run it here; its result."""
+
+    def result_of(self, node: Node) -> Any:
+        """The result of what is sent later."""
 
 
 class Signature(dict[str, Any]):
-    """One call. `send` is how it is sent; a signature read from a message has none until it is given one."""
+    """One call. `app` sends it; a signature read from a message has none until it is given one.
 
-    send: Send | None = None
+    `a | b` makes a chain. `dict(signature)` is all there is to it, so it can be kept as JSON.
+    """
 
     def __init__(
         self,
@@ -28,7 +51,7 @@ class Signature(dict[str, Any]):
         *,
         immutable: bool = False,
         subtask_type: str | None = None,
-        send: Send | None = None,
+        app: CanvasApp | None = None,
     ) -> None:
         if isinstance(task, Mapping):
             super().__init__(task)
@@ -41,12 +64,22 @@ class Signature(dict[str, Any]):
                 subtask_type=subtask_type,
                 immutable=immutable,
             )
-        self.send = send
+        self._app = app
+
+    # -- what it is ----------------------------------------------------------------------------------------
 
     @property
     def task(self) -> str:
         """The task's name."""
         return str(self["task"])
+
+    name = task
+
+    @property
+    def id(self) -> str | None:
+        """The id that it will have, where that is settled already."""
+        found: str | None = self.options.get("task_id")
+        return found
 
     @property
     def args(self) -> Sequence[Any]:
@@ -68,59 +101,162 @@ class Signature(dict[str, Any]):
         """Whether it ignores the result of the task before it."""
         return bool(self.get("immutable"))
 
+    @property
+    def app(self) -> CanvasApp:
+        """The app that sends it. Raises `ImproperlyConfigured` where none is known."""
+        if self._app is None:
+            raise ImproperlyConfigured(
+                f"the signature of {self.task!r} belongs to no app; use app.signature(...) or task.s(...)"
+            )
+        return self._app
+
+    # -- making others of it -------------------------------------------------------------------------------
+
     def clone(
         self,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
-    ) -> Signature:
+    ) -> Self:
         """A copy with more arguments: new positional ones come first."""
-        copy = Signature(dict(self), send=self.send)
+        copy = self._like(self)
         copy["options"] = {**self.options, **options}
         copy["args"] = tuple(self.args) if self.immutable else (*args, *self.args)
         copy["kwargs"] = dict(self.kwargs) if self.immutable else {**self.kwargs, **(kwargs or {})}
         return copy
 
-    def set(self, immutable: bool | None = None, **options: Any) -> Signature:
+    partial = clone
+
+    def replace(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """A copy with other arguments or options; None keeps what there is."""
+        copy = self.clone()
+        given = {"args": args, "kwargs": kwargs, "options": options}
+        copy.update({name: value for name, value in given.items() if value is not None})
+        return copy
+
+    def set(self, immutable: bool | None = None, **options: Any) -> Self:
         """Add calling options, in place."""
         if immutable is not None:
-            self["immutable"] = immutable
+            self.set_immutable(immutable)
         self.options.update(options)
         return self
+
+    def set_immutable(self, immutable: bool) -> None:
+        """Whether to ignore the result of the task before it."""
+        self["immutable"] = immutable
+
+    def freeze(self, _id: str | None = None) -> Any:
+        """Settle its id now, in place; returns the result that it will have."""
+        if _id is not None or self.id is None:
+            self.options["task_id"] = _id or new_id()
+        return self.app.result_of(self._node())
+
+    def _node(self) -> Node:
+        flow = flow_of(self)
+        name_all(flow, new_id)
+        return node_of(flow)
+
+    def _like(self, content: Mapping[str, Any]) -> Self:
+        made = type(self).__new__(type(self))
+        dict.update(made, content)
+        made._app = self._app
+        return made
+
+    def __or__(self, other: Any) -> chain | chord:  # type: ignore[override]
+        from tq.canvas.compound import in_sequence
+
+        return in_sequence(self, other) if isinstance(other, Signature) else NotImplemented
+
+    __ior__ = __or__
+
+    # -- what follows it -----------------------------------------------------------------------------------
 
     def link(self, callback: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send `callback` with the result when the task succeeds."""
         self._add("link", callback)
         return callback
 
-    def link_error(self, errback: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send `errback` with the task's id when it fails."""
+    def link_error(self, errback: Mapping[str, Any]) -> Any:
+        """Send `errback` when it fails, with the task's id; or call it in the worker with (request, exc,
+        traceback), where it is a task of this app that takes more than one argument."""
         self._add("link_error", errback)
         return errback
 
-    def _add(self, option: str, callback: Mapping[str, Any]) -> None:
-        there = self.options.get(option) or []
-        # A new list: clones share the old one.
-        self.options[option] = [*([there] if isinstance(there, Mapping) else there), callback]
-
-    def on_error(self, errback: Mapping[str, Any]) -> Signature:
+    def on_error(self, errback: Mapping[str, Any]) -> Self:
         """`link_error` that returns the signature itself."""
         self.link_error(errback)
         return self
 
+    def _add(self, option: str, callback: Mapping[str, Any]) -> None:
+        there = many(self.options.get(option))
+        if callback not in there:
+            # A new list: clones share the old one.
+            self.options[option] = [*there, callback]
+
+    def flatten_links(self) -> list[Any]:
+        """It, its callbacks, and theirs."""
+        found: list[Any] = [self]
+        for link in many(self.options.get("link")):
+            found += Signature(link, app=self._app).flatten_links()
+        return found
+
+    # -- sending it ----------------------------------------------------------------------------------------
+
     def apply_async(
-        self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> Any:
-        """Send it, with more arguments and options; returns its `AsyncResult`."""
-        if self.send is None:
-            raise ImproperlyConfigured(
-                f"the signature of {self.task!r} belongs to no app; use app.signature(...) or task.s(...)"
-            )
-        return self.send(self, args, kwargs or {}, options)
+        """Send it, with more arguments and options; returns its result."""
+        return self.app.send_signature(self, args or (), kwargs or {}, options)
 
     def delay(self, *args: Any, **kwargs: Any) -> Any:
-        """Send it, with more arguments; returns its `AsyncResult`."""
+        """Send it, with more arguments; returns its result."""
         return self.apply_async(args, kwargs)
+
+    async def aapply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """`apply_async` for async code."""
+        import asyncio  # not at the top: a third of the time that importing tq takes
+
+        return await asyncio.to_thread(self.app.send_signature, self, args or (), kwargs or {}, options)
+
+    async def adelay(self, *args: Any, **kwargs: Any) -> Any:
+        """`delay` for async code."""
+        return await self.aapply_async(args, kwargs)
+
+    def apply(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Run it here, without broker and worker; returns its result."""
+        return self.app.apply_signature(self, args or (), kwargs or {}, options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the body here and now, as the plain function that it is; composite signatures are sent instead."""
+        task: Any = self.app.tasks[self.task]  # type: ignore[attr-defined]
+        ready = self.clone(args, kwargs)
+        return task(*ready.args, **ready.kwargs)
+
+    def __invert__(self) -> Any:
+        """`~signature`: send it and wait for the result."""
+        return self.delay().get()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._sent_and_awaited().__await__()
+
+    async def _sent_and_awaited(self) -> Any:
+        return await (await self.adelay())
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> Any:
+        from tq.canvas.compound import signature_from
+
+        return signature_from, (dict(self),)
 
     def __repr__(self) -> str:
         parts = [repr(arg) for arg in self.args] + [f"{k}={v!r}" for k, v in self.kwargs.items()]

@@ -1,127 +1,170 @@
-"""What follows a task: callbacks, error callbacks and the rest of its chain, as single calls.
+"""What follows a task: callbacks, the rest of its chain, the body of its chord, and what never runs any more.
 
-Pure: signatures and an outcome in, calls out. Source of the rules: Celery 5.7 `celery.app.trace` and
-`Backend.mark_as_failure`.
+Pure: a call and its outcome in, launches out. Source of the rules: Celery 5.7 `celery.app.trace`,
+`Backend.mark_as_failure` and `Backend.on_chord_part_return`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tq.errors import InvalidTask
+from tq.canvas.flow import Flow, Side, calls_of, flow_of, in_a_row
+from tq.canvas.kinds import Sig, kind_of, many, options_of
+from tq.canvas.launch import Launch, Node, Step, launch
+from tq.errors import ChordError
+from tq.records import GroupCount, GroupPart
 from tq.wire.call import TaskCall
 
-
-class Step(msgspec.Struct, frozen=True):
-    """One call to send, with the options of its signature (as `apply_async` takes them)."""
-
-    task: str
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    options: Mapping[str, Any]
+NewId = Callable[[], str]
 
 
-def after_success(call: TaskCall, value: Any) -> list[Step]:
+class Member(msgspec.Struct, frozen=True):
+    """A call that belongs to a chord: its end is to be counted, and `body` follows when all have ended."""
+
+    group_id: str
+    index: int
+    task_id: str
+    body: Mapping[str, Any]
+
+
+class Doomed(msgspec.Struct, frozen=True):
+    """Calls that never run, for what had to come before failed: (task id, group id), and those of chords."""
+
+    tasks: tuple[tuple[str, str | None], ...] = ()
+    members: tuple[Member, ...] = ()
+
+
+def after_success(call: TaskCall, value: Any, new_id: NewId) -> Launch:
     """Callbacks, and the next step of the chain, which takes the rest of the chain with it."""
-    steps = [step for callback in call.callbacks or () for step in steps_of(callback, (value,), _of(call))]
+    found = Launch()
+    for callback in call.callbacks or ():
+        found.add(launch(flow_of(callback), new_id, (value,), None, _of(call)))
     if call.chain:
-        *rest, following = call.chain
-        options = {**_of(call), **({"chain": rest} if rest else {})}
-        if call.chord is not None:
-            options["chord"] = call.chord
-        steps.extend(steps_of(following, (value,), options))
-    return steps
+        found.add(next_step(call.chain, (value,), new_id, _of(call)))
+    return found
 
 
-def after_failure(call: TaskCall) -> list[Step]:
-    """Error callbacks get the id of the task that failed."""
-    return [step for errback in call.errbacks or () for step in steps_of(errback, (call.id,), _of(call))]
-
-
-def steps_of(
-    signature: Mapping[str, Any], args: Sequence[Any], options: Mapping[str, Any] | None = None
-) -> list[Step]:
-    """The calls that a signature sends at once. `args` come first unless it is immutable."""
-    if not isinstance(signature, Mapping) or not isinstance(signature.get("task"), str):
-        raise InvalidTask(f"not a signature: {signature!r:.200}")
-    kind = signature.get("subtask_type")
-    options = _merged(_renamed(signature.get("options") or {}), options or {})
-    if kind in (None, "map", "starmap", "xmap", "xstarmap"):
-        own = tuple(signature.get("args") or ())
-        head = () if signature.get("immutable") else tuple(args)
-        return [Step(signature["task"], head + own, signature.get("kwargs") or {}, options)]
-    if kind == "chain":
-        return _chain(signature, args, options)
-    if kind == "group":
-        return _group(signature, args, options)
-    raise InvalidTask(f"a {kind} cannot follow a task yet: {signature!r:.200}")
-
-
-def _chain(signature: Mapping[str, Any], args: Sequence[Any], options: Mapping[str, Any]) -> list[Step]:
-    """What is said of a chain as a whole holds for its last task (id, link), or for all of them (link_error)."""
-    members = [dict(member) for member in _tasks(signature)]
-    options = dict(options)
-    last = {name: options.pop(name) for name in ("task_id", "link") if options.get(name)}
-    errbacks = _many(options.pop("link_error", None))
-    for member in members:
-        if errbacks:
-            _extend(member, link_error=errbacks)
-    _extend(members[-1], **last)
-    first, *rest = members
+def next_step(chain: Sequence[Sig], args: Sequence[Any], new_id: NewId, options: Mapping[str, Any]) -> Launch:
+    """The last of `chain`, which is the first to run."""
+    *rest, following = chain
+    if kind_of(following) != "task" or "chain" in (own := options_of(following)):
+        return launch(in_a_row(tuple(reversed(chain))), new_id, args, None, options)
+    # The usual case: the rest goes on as it came, however long it is.
+    task_id = own.get("task_id") or new_id()
+    own = {**options, **own, "task_id": task_id}
     if rest:
-        # On the wire the next step of a chain is the last of the list.
-        options["chain"] = [*options.get("chain", ()), *reversed(rest)]
-    return steps_of(first, args, options)
+        own["chain"] = rest
+    given = tuple(following.get("args") or ())
+    given = given if following.get("immutable") else (*args, *given)
+    step = Step(following["task"], given, following.get("kwargs") or {}, own)
+    return Launch([step], [], [Node(task_id)])
 
 
-def _group(signature: Mapping[str, Any], args: Sequence[Any], options: Mapping[str, Any]) -> list[Step]:
-    if options.get("chain") or options.get("chord"):
-        # Each member would go on by itself, with its own result instead of the list of all.
-        raise InvalidTask(f"a task after a group needs a chord, which is not there yet: {signature!r:.200}")
-    shared = {name: value for name, value in options.items() if name not in ("task_id", "link")}
-    if options.get("link"):
-        raise InvalidTask(f"a group cannot have a link; give it to its tasks: {signature!r:.200}")
-    return [step for member in _tasks(signature) for step in steps_of(member, args, shared)]
+def errors_of(call: TaskCall, errbacks: Sequence[Sig], new_id: NewId) -> Launch:
+    """Error callbacks of the one form get the id of the task that failed."""
+    found = Launch()
+    for errback in errbacks:
+        found.add(launch(flow_of(errback), new_id, (call.id,), None, _of(call)))
+    return found
 
 
-def _extend(member: dict[str, Any], **more: Any) -> None:
-    """Add options to a copied signature: lists of callbacks grow, all else is replaced."""
-    options = dict(member.get("options") or {})
-    for name, value in more.items():
-        options[name] = [*_many(options.get(name)), *_many(value)] if name in _CALLBACKS else value
-    member["options"] = options
+def after_group(body: Sig, count: GroupCount, new_id: NewId) -> Launch:
+    """The body of a chord whose members all succeeded."""
+    return launch(flow_of(body), new_id, (values_of(count),), None, _from(count))
 
 
-def _many(value: Any) -> Sequence[Any]:
-    if not value:
-        return ()
-    return (value,) if isinstance(value, Mapping) else tuple(value)
+def failure_of(count: GroupCount) -> ChordError | None:
+    """Why the body of a chord cannot run, None where it can."""
+    for part in count.parts:
+        if part.status != "SUCCESS":
+            return ChordError(f"Dependency {part.task_id} raised {_shown(part.result)}")
+    return None
 
 
-_CALLBACKS = frozenset({"link", "link_error"})
+def values_of(count: GroupCount) -> list[Any]:
+    """The results of a group, nested as its members are. Raises `ChordError` where one is missing."""
+    if count.structure is None:
+        return [part.result for part in count.parts]
+    by_id = {part.task_id: part for part in count.parts}
+    values = _nested(count.structure, by_id)
+    return values if isinstance(values, list) else [values]
 
 
-def _tasks(signature: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    tasks = (signature.get("kwargs") or {}).get("tasks")
-    if not tasks:
-        raise InvalidTask(f"an empty {signature.get('subtask_type')}: {signature!r:.200}")
-    return tuple(tasks)
+def _nested(structure: Any, by_id: Mapping[str, GroupPart]) -> Any:
+    try:
+        head, members = structure
+        task_id = head[0] if isinstance(head, (list, tuple)) else head
+        if members is not None:
+            return [_nested(member, by_id) for member in members]
+        return by_id[task_id].result
+    except (TypeError, ValueError, IndexError, KeyError) as exc:
+        raise ChordError(f"the results of the members do not fit the group: {exc!r}") from exc
 
 
-def _merged(own: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**own, **more}
-    for name in _CALLBACKS & own.keys() & more.keys():
-        merged[name] = [*_many(own[name]), *_many(more[name])]
-    return merged
+def body_call(body: Sig, task_id: str) -> TaskCall:
+    """A body that never ran, as its error callbacks see it."""
+    args, kwargs = body.get("args") or (), body.get("kwargs") or {}
+    options = options_of(body)
+    return TaskCall(
+        id=task_id, task=body["task"], args=args, kwargs=kwargs, root_id=options.get("root_id") or task_id
+    )
+
+
+def errbacks_of_body(body: Sig) -> list[Sig]:
+    """The error callbacks of the first task that the body of a chord would run, each once."""
+    found: list[Sig] = []
+    for call in _first_told(flow_of(body)):
+        found += [errback for errback in many(call["options"].get("link_error")) if errback not in found]
+    return found
+
+
+def _first_told(flow: Flow) -> Iterator[Sig]:
+    for place, step in enumerate(flow):
+        if not isinstance(step, Side):
+            yield step
+            return
+        if place == len(flow) - 1:
+            for member in step.members:
+                yield from _first_told(member)
+
+
+def doomed(signatures: Sequence[Sig]) -> Doomed:
+    """All calls of signatures that will never be sent."""
+    tasks: dict[str, str | None] = {}
+    members = []
+    for signature in signatures:
+        for call in calls_of(flow_of(signature)):
+            options = call["options"]
+            task_id, group_id = options.get("task_id"), options.get("group_id")
+            if task_id:
+                tasks[task_id] = group_id
+            if task_id and group_id and options.get("chord"):
+                members.append(member_of(options, task_id))
+    return Doomed(tuple(tasks.items()), tuple(members))
+
+
+def member_of(options: Mapping[str, Any], task_id: str) -> Member:
+    """The place in a chord that options give to a call."""
+    index = options.get("group_index")
+    return Member(options["group_id"], -1 if index is None else index, task_id, options["chord"])
 
 
 def _of(call: TaskCall) -> dict[str, Any]:
     return {"root_id": call.root_id or call.id, "parent_id": call.id}
 
 
-def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a signature, without the empty places that clients freeze into them."""
-    return {key: value for key, value in options.items() if key not in ("chain", "chord") or value}
+def _from(count: GroupCount) -> dict[str, Any]:
+    """The member that came last is the parent."""
+    return {"parent_id": count.parts[-1].task_id} if count.parts else {}
+
+
+def _shown(result: Any) -> str:
+    """An exception's document as Python shows the exception."""
+    if not isinstance(result, Mapping) or "exc_type" not in result:
+        return f"{result!r:.500}"
+    message = result.get("exc_message")
+    args = message if isinstance(message, (list, tuple)) else (message,)
+    return f"{result['exc_type']}({', '.join(repr(arg) for arg in args)})"[:1000]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tq import states
@@ -43,7 +44,7 @@ class AsyncResult(Generic[T_co]):
     Await it, or call `get`. Without a result backend everything but `id` raises `ImproperlyConfigured`.
     """
 
-    def __init__(self, id: str, app: ResultSource, *, parent: AsyncResult[Any] | None = None) -> None:
+    def __init__(self, id: str, app: ResultSource, *, parent: Any = None) -> None:
         self.id = id
         self.parent = parent
         self._source = app
@@ -156,7 +157,7 @@ class AsyncResult(Generic[T_co]):
         return meta.traceback if meta else None
 
     @property
-    def children(self) -> list[AsyncResult[Any]] | None:
+    def children(self) -> list[Any] | None:
         """Results of the tasks that this one sent; None while it is not known."""
         meta = self._meta()
         if meta is None or meta.children is None:
@@ -217,11 +218,55 @@ class AsyncResult(Generic[T_co]):
 
     def as_tuple(self) -> tuple[Any, Any]:
         """Celery's form of a result inside messages."""
-        return (self.id, self.parent and self.parent.as_tuple()), None
+        found: Any = None
+        for result in reversed(self._lineage()):
+            members = getattr(result, "results", None)
+            found = (result.id, found), None if members is None else [each.as_tuple() for each in members]
+        made: tuple[Any, Any] = found
+        return made
 
     def as_list(self) -> list[str]:
         """The ids of this task and of those before it in its chain."""
-        return [self.id, *(self.parent.as_list() if self.parent else ())]
+        return [result.id for result in self._lineage()]
+
+    def _lineage(self) -> list[Any]:
+        """This result and those before it; without recursion, for a chain may be long."""
+        found: list[Any] = []
+        result: Any = self
+        while result is not None:
+            found.append(result)
+            result = result.parent
+        return found
+
+    def maybe_throw(self, propagate: bool = True) -> Any:
+        """The result as it is now; raises the exception of a task that failed, unless `propagate` is False."""
+        meta = self._meta()
+        return None if meta is None else self._value(meta, propagate)
+
+    maybe_reraise = maybe_throw
+
+    def get_leaf(self) -> Any:
+        """The value of the last task that came of this one, as far as is known by now."""
+        last = None
+        for _, last in self.iterdeps():
+            pass
+        return last.get() if last is not None else None
+
+    def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
+        """(parent, result) of this task and of all that came of it, breadth first; with `intermediate` those of
+        tasks that have not ended are waited for."""
+        waiting: deque[tuple[Any, Any]] = deque([(None, self)])
+        while waiting:
+            parent, result = waiting.popleft()
+            yield parent, result
+            if intermediate and isinstance(result, AsyncResult):
+                result.get(propagate=False)
+            waiting.extend((result, child) for child in result.children or ())
+
+    def collect(self, intermediate: bool = False, **kwargs: Any) -> Iterator[tuple[Any, Any]]:
+        """(result, value) of this task and of all that came of it; `kwargs` are for `get`."""
+        for _, result in self.iterdeps(intermediate=intermediate):
+            yield result, result.get(**kwargs)
 
     # -- acting --------------------------------------------------------------------------------------------
 
@@ -314,8 +359,20 @@ class EagerResult(AsyncResult[T_co]):
         """Too late: it ran already."""
 
 
-def from_tuple(value: Any, source: ResultSource) -> AsyncResult[Any]:
-    """Read `as_tuple`'s form, as it comes out of result documents."""
-    head = value[0] if isinstance(value, (list, tuple)) else value
-    task_id, parent = head if isinstance(head, (list, tuple)) else (head, None)
-    return AsyncResult(task_id, source, parent=from_tuple(parent, source) if parent else None)
+def from_tuple(value: Any, source: ResultSource) -> Any:
+    """Read `as_tuple`'s form, as it comes out of result documents: an `AsyncResult` or a `GroupResult`."""
+    heads = []
+    while value:
+        head, members = value if isinstance(value, (list, tuple)) else ((value, None), None)
+        task_id, value = head if isinstance(head, (list, tuple)) else (head, None)
+        heads.append((task_id, members))
+    result: Any = None
+    # From the oldest on: chains may be long.
+    for task_id, members in reversed(heads):
+        if members is None:
+            result = AsyncResult(task_id, source, parent=result)
+        else:
+            from tq.client.groups import group_of
+
+            result = group_of(task_id, members, source, result)
+    return result

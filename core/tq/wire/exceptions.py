@@ -24,6 +24,7 @@ _TO_CELERY: dict[type[BaseException], tuple[str, str]] = {
     errors.TaskRevoked: ("TaskRevokedError", "celery.exceptions"),
     errors.MaxRetriesExceeded: ("MaxRetriesExceededError", "celery.exceptions"),
     errors.InvalidTask: ("InvalidTaskError", "celery.exceptions"),
+    errors.ChordError: ("ChordError", "celery.exceptions"),
     errors.Ignore: ("Ignore", "celery.exceptions"),
     errors.Reject: ("Reject", "celery.exceptions"),
     errors.Retry: ("Retry", "celery.exceptions"),

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,12 +31,13 @@ from tq.errors import (
     TaskRevoked,
     WorkerLost,
 )
-from tq.records import Action, Delivery, Envelope, Settlement, TaskMeta, Undecodable
+from tq.records import Action, Delivery, Settlement, TaskMeta, Undecodable
 from tq.request import Request, current_request
 from tq.wire.envelope import PARKED
 from tq.wire.exceptions import exception_document, exception_info
 from tq.wire.protocol import TaskCall, identify, parse_iso, read_task
 from tq.worker.alarm import Alarm
+from tq.worker.follow import NOTHING, Followed, FollowUp
 from tq.worker.outcome import GIVEN_BACK, Outcome
 from tq.worker.plan import TaskPlan
 from tq.worker.revocations import Revocations
@@ -88,7 +89,7 @@ class Run:
 
 @dataclass(slots=True)
 class Executor:
-    """The steps, and the few things they need. `follow_up` makes the envelopes for callbacks and chains."""
+    """The steps, and the few things they need. `follow_up` says what comes after a run: callbacks, chains, chords."""
 
     plans: Mapping[str, TaskPlan]
     readers: Mapping[str, Serializer]
@@ -96,7 +97,9 @@ class Executor:
     hostname: str = ""
     freeze: Callable[[Any], Any] | None = None
     """Makes a copy of a result as the result serializer will write it; None where no results are kept."""
-    follow_up: Callable[[TaskCall, Outcome, Delivery], Sequence[Envelope]] | None = None
+    follow_up: Callable[[TaskCall, Outcome, Delivery], FollowUp] | None = None
+    counts: bool = False
+    """Whether the members of chords can be counted."""
     revocations: Revocations | None = None
     observers: Observers = field(default_factory=Observers)
     clock: Callable[[], float] = time.time
@@ -162,11 +165,10 @@ class Executor:
                     return Outcome(states.PENDING, requeue=True, delay=wait)
         except InvalidTask as exc:
             return self._refused(call, exc)
-        if call.chord is not None:
+        if call.chord is not None and not (self.counts and call.group):
             # Running it would succeed and leave its chord waiting for ever.
-            return self._refused(
-                call, InvalidTask("part of a chord, which this version of tq cannot complete")
-            )
+            missing = "result_backend cannot count groups here" if call.group else "it names no group"
+            return self._refused(call, InvalidTask(f"part of a chord that cannot be completed: {missing}"))
         if self.revocations is not None and call.id in self.revocations.known:
             return self._revoked(call, "revoked")
         return None
@@ -371,21 +373,30 @@ class Executor:
 
     def _conclude(self, run: Run) -> Settlement:
         outcome = run.outcome or GIVEN_BACK
-        publish: tuple[Envelope, ...] = ()
-        if run.request is not None and run.request.follow_ups:
-            publish = tuple(run.request.follow_ups)
-        call = run.call
-        if call is not None and self.follow_up is not None and _continues(call, outcome):
-            publish += tuple(self.follow_up(call, outcome, run.delivery))
+        follow = self._following(run, outcome)
         if outcome.requeue:
             action = Action.REQUEUE
         elif outcome.dead:
             action = Action.DEAD
         else:
             action = Action.ACK
-        return Settlement(
-            run.delivery, action, outcome.delay, outcome.dead, publish, self.result_of(run, outcome)
-        )
+        result = self.result_of(run, outcome)
+        plain = (run.delivery, action, outcome.delay, outcome.dead, follow.publish, result)
+        if follow.starts or follow.members or follow.ends:
+            return Followed(*plain, follow.starts, follow.members, follow.ends)
+        return Settlement(*plain)
+
+    def _following(self, run: Run, outcome: Outcome) -> FollowUp:
+        call, request = run.call, run.request
+        own = FollowUp(tuple(request.follow_ups), tuple(request.starts)) if request is not None else NOTHING
+        # What replaces a task goes on with its chain and its chord.
+        replaced = outcome.state == states.IGNORED and bool(own.publish)
+        if call is None or self.follow_up is None or replaced or not _continues(call, outcome):
+            return own
+        follow = self.follow_up(call, outcome, run.delivery)
+        if request is not None and follow.children and getattr(run.plan and run.plan.task, "trail", True):
+            request.children.extend(follow.children)
+        return own.joined(follow) if own.publish else follow
 
     def result_of(self, run: Run, outcome: Outcome) -> TaskMeta | None:
         """The result document to store, or None where nothing is kept."""
@@ -471,9 +482,13 @@ def _ignored(call: TaskCall, plan: TaskPlan) -> bool:
 
 
 def _continues(call: TaskCall, outcome: Outcome) -> bool:
-    if outcome.state == states.SUCCESS:
-        return bool(call.callbacks or call.chain or call.chord)
-    return outcome.state in (states.FAILURE, states.REVOKED) and bool(call.errbacks or call.chord)
+    state = outcome.state
+    if outcome.requeue or state in (states.RETRY, states.PENDING):
+        return False
+    waiting = bool(call.chain or call.chord)
+    if state == states.SUCCESS:
+        return waiting or bool(call.callbacks)
+    return waiting or (bool(call.errbacks) and state in (states.FAILURE, states.REVOKED))
 
 
 def _format(exc: BaseException) -> str:

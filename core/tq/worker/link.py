@@ -29,6 +29,7 @@ from tq.options import mask_url
 from tq.policy.backoff import reconnect_delays
 from tq.records import Action, Delivery, Envelope, Settlement, TaskMeta
 from tq.wire.exceptions import exception_document
+from tq.worker.chords import Chords
 
 logger = logging.getLogger("tq.worker")
 
@@ -49,6 +50,8 @@ class Stores:
     lease: float
     new_consumer_id: Callable[[], str]
     publish_timeout: float = 4.0
+    chords: Chords | None = None
+    """None where the store of results cannot count."""
 
     @property
     def joined(self) -> bool:
@@ -106,6 +109,10 @@ class Link:
             done = self._park(done)
             wait = min(wait, max(0.0, self._parked[0][0] - time.monotonic())) if self._parked else wait
         self._store([s.result for s in done if s.result is not None] if not self._joined else ())
+        counted = self._counted(done)
+        if counted is None:
+            return ()
+        done = counted
         delays = self._delays()
         failed = unwritable = False
         while True:
@@ -129,6 +136,7 @@ class Link:
                     logger.warning("connected to %s again", mask_url(self._stores.broker.url))
                 if not all(settled):
                     self._warn_late(done, settled)
+                self._end_groups(done, settled)
                 return [*self._due(limit), *deliveries] if self._parked else deliveries
 
     def settle(self, done: Sequence[Settlement]) -> Sequence[bool]:
@@ -136,11 +144,13 @@ class Link:
         if not self._keeps_delays:
             done = self._park(done)
         self._store([s.result for s in done if s.result is not None] if not self._joined else ())
-        if self._consumer is None:
+        counted = self._counted(done)
+        if self._consumer is None or counted is None:
             return [False] * len(done)
-        settled = self._consumer.settle(done)
+        settled = self._consumer.settle(counted)
         if not all(settled):
             self._warn_late(done, settled)
+        self._end_groups(counted, settled)
         return settled
 
     def store(self, meta: TaskMeta) -> None:
@@ -154,7 +164,10 @@ class Link:
     def effects(self, settlement: Settlement) -> None:
         """Result and follow-ups of a delivery that was acknowledged before it ran."""
         self._store([settlement.result] if settlement.result is not None else ())
-        pending = list(settlement.publish)
+        counted = self._counted([settlement])
+        if counted is None:
+            return
+        pending = list(counted[0].publish)
         delays = self._delays()
         while pending:
             try:
@@ -162,6 +175,7 @@ class Link:
             except BrokerError as exc:
                 if not self._pause(exc, next(delays), True):
                     return
+        self._end_groups(counted, [True])
 
     def close(self) -> None:
         """Give back what is held, and end the consumer."""
@@ -226,6 +240,22 @@ class Link:
             if error is not None:
                 logger.error("a follow-up message was refused: %s", error)
         return []
+
+    def _counted(self, done: Sequence[Settlement]) -> Sequence[Settlement] | None:
+        """Count the members of chords among `done`, with what follows those that are complete; None: give up."""
+        chords = self._stores.chords
+        delays = self._delays()
+        while chords is not None:
+            try:
+                return chords.settle(done)
+            except (BackendUnavailable, BrokerError) as exc:
+                if not self._pause(exc, next(delays), True):
+                    return None
+        return done
+
+    def _end_groups(self, done: Sequence[Settlement], settled: Sequence[bool]) -> None:
+        if self._stores.chords is not None and done:
+            self._stores.chords.end(done, settled)
 
     def _store(self, metas: Sequence[TaskMeta]) -> None:
         backend = self._stores.backend

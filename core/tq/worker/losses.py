@@ -19,7 +19,7 @@ from tq.errors import (
     TaskRevoked,
     WorkerLost,
 )
-from tq.records import Action, Delivery, Envelope, Undecodable
+from tq.records import Action, Delivery, Undecodable
 from tq.wire.protocol import TaskCall, identify, read_task
 from tq.worker.execute import Executor, Run
 from tq.worker.link import Stores
@@ -106,7 +106,7 @@ class Losses:
         self.quarantined(dead, loss.cause)
 
     def _conclude(self, delivery: Delivery, exc: Exception) -> None:
-        """Store the end of a task whose process cannot, and send its error callbacks."""
+        """Store the end of a task whose process cannot, count it in its chord, and send its error callbacks."""
         run = self._run_of(delivery)
         if run is None:
             return
@@ -116,9 +116,13 @@ class Losses:
         meta = self.executor.result_of(run, outcome)
         if meta is not None and self.stores.backend is not None:
             self.stores.backend.store([meta])
-        publish: tuple[Envelope, ...] = self.executor.conclude(run).publish
-        if publish:
-            self.stores.broker.publish(publish, timeout=self.stores.publish_timeout)
+        settlement = self.executor.conclude(run)
+        chords = self.stores.chords
+        (settlement,) = chords.settle([settlement]) if chords is not None else (settlement,)
+        if settlement.publish:
+            self.stores.broker.publish(settlement.publish, timeout=self.stores.publish_timeout)
+        if chords is not None:
+            chords.end([settlement], [True])
 
     def _run_of(self, delivery: Delivery) -> Run | None:
         message = delivery.message

@@ -1,0 +1,123 @@
+"""Chords in the worker: members are counted before they are acknowledged, and whoever completes a group sends
+what follows it together with its own acknowledgement.
+
+A worker that dies in between repeats all of it when its message comes back: a member counts once, the claim
+stays with it, ids depend on the workflow alone, and messages that came already are not stored again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tq.contracts.broker import Broker
+from tq.contracts.results import ResultBackend
+from tq.errors import BackendError, BackendUnavailable, SerializationError
+from tq.records import Action, Envelope, GroupCount, Settlement
+from tq.worker.follow import Followed, FollowUp
+
+logger = logging.getLogger("tq.worker")
+
+AT_ONCE = 200
+"""Messages that go with a settlement; more than these are sent before it, in batches."""
+Complete = Callable[[Mapping[str, Any], str, GroupCount], FollowUp]
+
+
+@dataclass(frozen=True, slots=True)
+class Chords:
+    """`complete(body, group id, count)` says what follows a group. `timeout`: seconds for one publish."""
+
+    broker: Broker
+    backend: ResultBackend
+    complete: Complete
+    timeout: float = 4.0
+
+    def settle(self, done: Sequence[Settlement]) -> list[Settlement]:
+        """Do what brokers cannot; returns plain settlements, with all that they have to publish.
+
+        Raises `BackendUnavailable` and `BrokerUnavailable`; doing it again is harmless. What cannot be stored
+        at all becomes a dead letter that says why.
+        """
+        if not any(isinstance(each, Followed) for each in done):
+            return list(done)
+        try:
+            return self._settle(done)
+        except BackendUnavailable:
+            raise
+        except (BackendError, SerializationError) as exc:
+            if len(done) > 1:
+                return [plain for each in done for plain in self.settle([each])]
+            logger.exception("what follows a task in queue %s cannot be done", done[0].delivery.queue)
+            reason = f"its chord cannot be counted: {exc}"
+            return [Settlement(done[0].delivery, Action.DEAD, reason=reason, result=done[0].result)]
+
+    def end(self, done: Sequence[Settlement], settled: Sequence[bool]) -> None:
+        """What follows these is stored: their groups are over. A failure leaves them to expire."""
+        over = [
+            group
+            for each, ok in zip(done, settled, strict=True)
+            if ok and isinstance(each, Followed)
+            for group in each.claimed
+        ]
+        try:
+            if over:
+                self.backend.end_groups(over)
+        except BackendError as exc:
+            logger.warning("%d groups are done and stay until they expire: %s", len(over), exc)
+
+    def _settle(self, done: Sequence[Settlement]) -> list[Settlement]:
+        plain = list(done)
+        more = [(at, _needs(each)) for at, each in enumerate(done) if isinstance(each, Followed)]
+        while more:
+            more = self._one_round(plain, more)
+        return [self._publish_ahead(each) for each in plain]
+
+    def _one_round(
+        self, plain: list[Settlement], work: list[tuple[int, FollowUp]]
+    ) -> list[tuple[int, FollowUp]]:
+        """Start, store and count; then what follows the groups that are complete needs the same."""
+        for _, needs in work:
+            for start in needs.starts:
+                self.backend.start_group(start)
+        if ends := [meta for _, needs in work for meta in needs.ends]:
+            self.backend.store(ends)
+        members = [(at, member) for at, needs in work for member in needs.members]
+        if not members:
+            return []
+        counts = self.backend.count([member.part for _, member in members])
+        more = []
+        for (at, member), count in zip(members, counts, strict=True):
+            if count.claimed:
+                follow = self.complete(member.body, member.part.group_id, count)
+                plain[at] = _with(plain[at], follow, member.part.group_id)
+                more.append((at, follow))
+        return more
+
+    def _publish_ahead(self, settlement: Settlement) -> Settlement:
+        waiting = settlement.publish
+        if len(waiting) <= AT_ONCE:
+            return settlement
+        for at in range(0, len(waiting), AT_ONCE):
+            self.publish(waiting[at : at + AT_ONCE])
+        return msgspec.structs.replace(settlement, publish=())
+
+    def publish(self, batch: Sequence[Envelope]) -> None:
+        """Publish now. Raises `BrokerUnavailable`; a message that is refused is logged."""
+        for error in self.broker.publish(batch, timeout=self.timeout):
+            if error is not None:
+                logger.error("a follow-up message was refused: %s", error)
+
+
+def _needs(settlement: Followed) -> FollowUp:
+    return FollowUp((), settlement.starts, settlement.members, settlement.ends)
+
+
+def _with(settlement: Settlement, follow: FollowUp, group: str) -> Settlement:
+    assert isinstance(settlement, Followed)
+    return msgspec.structs.replace(
+        settlement, publish=settlement.publish + follow.publish, claimed=(*settlement.claimed, group)
+    )
