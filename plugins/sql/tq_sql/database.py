@@ -56,7 +56,7 @@ class Database:
             return self._start()
 
     def hurry(self, lease: float) -> None:
-        """From now on wait so briefly that a beat and its repetition fit into a lease of so many seconds."""
+        """From now on wait so briefly for an answer that a beat is tried twice within a lease of so many seconds."""
         if not isinstance(self.dialect, Sqlite):  # which has no connection that could hang
             self.dialect.patience = min(self.dialect.patience, max(lease / 3, 0.5))
 
@@ -150,7 +150,7 @@ class Session:
         breaks before the commit began is replaced once, after that the outcome is in doubt.
         """
         dialect = self._database.dialect
-        seconds = dialect.patience if timeout is None else timeout
+        seconds = self._database.options.socket_timeout if timeout is None else timeout
         deadline = time.monotonic() + seconds
         tries, fresh = 0, False
         dialect.limit_call(seconds)

@@ -17,7 +17,7 @@ from tests.faults.stage import Stage
 from tq.errors import BrokerError
 
 BODY = 0.02
-SMALL = "6m"
+SMALL = "24m"  # a write-ahead log takes 4 MB, and as much again while it is moved
 PADDING = "x" * 20_000
 
 

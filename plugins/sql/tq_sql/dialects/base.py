@@ -33,7 +33,7 @@ class Dialect(ABC):
         self.largest: int | None = None
         """Bytes of the largest message that the server takes; None where it sets no limit that matters."""
         self.patience = options.socket_timeout
-        """Seconds that a call may take whose caller names no limit."""
+        """Seconds that the server may take for one answer."""
         # Of the call that runs on this thread: the pool connects in its name.
         self._call = threading.local()
 

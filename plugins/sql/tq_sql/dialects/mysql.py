@@ -60,7 +60,7 @@ class Mysql(Dialect):
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
         raw: Any = conn.connection.driver_connection
-        raw.be_patient(max(0.05, seconds))
+        raw.be_patient(min(self.patience, max(0.05, seconds)))
 
     def bell(self, topic: str, *, shared: bool) -> Bell:
         return PollingBell()

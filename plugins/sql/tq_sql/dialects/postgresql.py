@@ -46,7 +46,7 @@ class Postgresql(Dialect):
         # libpq knows whole seconds, from 2 up.
         kwargs["connect_timeout"] = max(2, math.ceil(self.connect_seconds()))
         connection = PatientConnection.connect(*args, **kwargs)
-        connection.patience = self.options.socket_timeout
+        connection.patience = self.patience
         connection.execute(f"SET idle_in_transaction_session_timeout = '{self.abandoned}s'")
         connection.commit()
         return connection
@@ -54,6 +54,7 @@ class Postgresql(Dialect):
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
         raw: Any = conn.connection.driver_connection
         raw.deadline = time.monotonic() + max(0.05, seconds)
+        raw.patience = self.patience
 
     def bell(self, topic: str, *, shared: bool) -> Bell:
         from tq_sql.notify import NotifyBell

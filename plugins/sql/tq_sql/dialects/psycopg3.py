@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from typing import Any
@@ -12,10 +13,10 @@ import psycopg
 class PatientConnection(psycopg.Connection[Any]):
     """Ends itself when an answer takes too long: libpq has no such limit of its own.
 
-    `deadline` is a moment of the monotonic clock, 0 for none; then `patience` counts from each question.
+    `deadline` is a moment of the monotonic clock; `patience`, seconds, counts from each question.
     """
 
-    deadline: float = 0.0
+    deadline: float = math.inf
     patience: float = 10.0
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
@@ -23,7 +24,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def _impatient(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """`gen`, which psycopg resumes several times a second, until the time is over."""
-        end = self.deadline or time.monotonic() + self.patience
+        end = min(self.deadline, time.monotonic() + self.patience)
         try:
             state = next(gen)
             while True:
