@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.faults.row import LEASE, Row
+from tests.faults.row import LEASE, RECOVERY, Row
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import Stage
 from tests.faults.stores import KINDS
@@ -45,7 +45,7 @@ def _on_time(stage: Stage, row: Row, due: float) -> Row:
     early = min(run.start for run in runs) - due
     late = max(run.start for run in runs) - due
     stage.require(early > -0.05, f"a countdown ended {-early:.2f} s too early")
-    stage.require(late < 3.0, f"a countdown ended {late:.1f} s too late")
+    stage.require(late < RECOVERY, f"a countdown ended {late:.1f} s too late")
     return _each_once(stage, row)
 
 
