@@ -41,6 +41,15 @@ def echo(value: Any) -> Any:
     return value
 
 
+def total(values: Any) -> Any:
+    return values if isinstance(values, int) else sum(total(value) for value in values)
+
+
+def swap(self: Any, tree: Any) -> Any:
+    """Be replaced by the workflow that `tree` describes."""
+    return self.replace(workflow(self.app, tree))
+
+
 def fail(kind: str, *args: Any) -> None:
     raise ERRORS[kind](*args)
 
@@ -100,8 +109,18 @@ def seen(self: Any) -> dict[str, Any]:
     }
 
 
-PLAIN: tuple[Callable[..., Any], ...] = (add, echo, fail, fail_strangely, started_at, note, note_error, hold)
-BOUND: tuple[Callable[..., Any], ...] = (flaky, progress, seen)
+PLAIN: tuple[Callable[..., Any], ...] = (
+    add,
+    echo,
+    total,
+    fail,
+    fail_strangely,
+    started_at,
+    note,
+    note_error,
+    hold,
+)
+BOUND: tuple[Callable[..., Any], ...] = (flaky, progress, seen, swap)
 
 
 def register(app: Any) -> None:
@@ -110,3 +129,19 @@ def register(app: Any) -> None:
         app.task(name=f"shop.{function.__name__}")(function)
     for function in BOUND:
         app.task(name=f"shop.{function.__name__}", bind=True)(function)
+
+
+def workflow(app: Any, tree: Any) -> Any:
+    """The workflow that nested lists describe, made of the classes that the app's side has:
+    [name, *args], ["chain", ...], ["group", ...], ["chord", [...], body], ["chunks", name, items, n]."""
+    kit = __import__("tq" if type(app).__module__.startswith("tq") else "celery")
+    kind, *rest = tree
+    if kind == "chain":
+        return kit.chain(*(workflow(app, step) for step in rest), app=app)
+    if kind == "group":
+        return kit.group([workflow(app, member) for member in rest], app=app)
+    if kind == "chord":
+        return kit.chord([workflow(app, member) for member in rest[0]], workflow(app, rest[1]), app=app)
+    if kind == "chunks":
+        return app.tasks[rest[0]].chunks(rest[1], rest[2])
+    return app.signature(kind, args=rest)

@@ -33,6 +33,9 @@ old = make_app(task_protocol=1)
 class Client:
     """What tests ask for; each method is one request. A task is (name, args, kwargs)."""
 
+    def __init__(self) -> None:
+        self._begun: list[Any] = []
+
     def send(self, name: str, args: Any = (), kwargs: Any = None, **options: Any) -> str:
         """Send one task, return its id."""
         return str(self._send(app, name, args, kwargs, options).id)
@@ -64,6 +67,22 @@ class Client:
         """Send a group, return its id and the list of its results."""
         result = group([self._signature(app, task) for task in tasks], app=app).apply_async()
         return result.id, result.get(timeout=60)
+
+    def workflow(self, tree: Any) -> Any:
+        """Send a workflow; its value, or the text of its error."""
+        return self.end_of(self.begin(tree))
+
+    def begin(self, tree: Any) -> int:
+        """Send a workflow and go on."""
+        self._begun.append(bodies.workflow(app, tree).apply_async())
+        return len(self._begun) - 1
+
+    def end_of(self, number: int) -> Any:
+        """Wait for a workflow."""
+        try:
+            return self._begun[number].get(timeout=60)
+        except Exception as exc:  # noqa: BLE001 - it is what the test asks for
+            return f"{type(exc).__name__}: {exc}"
 
     def _signature(self, by: Any, task: Any) -> Any:
         name, args, *more = task

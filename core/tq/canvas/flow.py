@@ -152,11 +152,14 @@ def _to_ends(flow: Flow, all_of: Flow, options: dict[str, Any]) -> None:
     last = flow[-1]
     task_id = options.pop("task_id", None)
     if isinstance(last, Side):
-        last.id = task_id or last.id
+        last.id = last.id or task_id
         if links:
             raise InvalidTask("a group at the end of a chain cannot have a link; give it to its tasks")
     else:
-        add_options(last, {"link": links, **({"task_id": task_id} if task_id else {})})
+        add_options(last, {"link": links})
+        if task_id and not last["options"].get("task_id"):
+            # An id that is settled stays: Celery's chords are frozen with the id of their group.
+            last["options"]["task_id"] = task_id
     place = {name: options.pop(name) for name in _PLACE if name in options}
     if isinstance(last, dict) and place:
         add_options(last, place)
