@@ -359,6 +359,26 @@ def test_a_broker_that_is_away_gets_everything_when_it_is_back(world: World) -> 
     assert sorted(world.dues) == [5.0, 5.0, 10.0, 10.0, 15.0, 15.0, 20.0, 20.0]
 
 
+def test_a_broker_that_goes_away_in_the_middle_gets_only_the_rest(world: World) -> None:
+    world.unique = False
+    entry = {"schedule": 5.0, "grace": 1000}
+    world.run(world.beat(e=entry), 6)
+    world.now += 20
+    plain = world.send
+
+    def send(made: Entry, task_id: str, due: float) -> None:
+        world.away = len(world.sent) == 3
+        plain(made, task_id, due)
+
+    world.send = send  # type: ignore[method-assign, assignment]
+    beat = world.beat(e=entry)
+    world.run(beat, LEASE)
+    world.send, world.away = plain, False  # type: ignore[method-assign]
+    world.run(beat, 5)
+    assert world.dues == [5.0 * n for n in range(1, len(world.dues) + 1)]
+    assert len(world.dues) > 6
+
+
 def test_a_clock_that_was_far_ahead_for_a_while_stops_nothing(world: World) -> None:
     beat = world.beat(e={"schedule": 10.0})
     world.run(beat, 11)
@@ -374,10 +394,10 @@ def test_a_clock_that_was_far_ahead_for_a_while_stops_nothing(world: World) -> N
 
 def test_a_clock_that_goes_back_a_little_sends_nothing_twice(world: World) -> None:
     beat = world.beat(e={"schedule": "* * * * *"})
-    world.run(beat, 61)
+    world.run(beat, 21)
     world.skew = -5.0
     world.unique = False
-    world.run(beat, 60)
+    world.run(beat, 70)
     assert world.dues == [20.0, 80.0]
 
 
