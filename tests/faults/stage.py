@@ -48,12 +48,8 @@ class Stage:
     def connect(self, **settings: Any) -> None:
         """Make the client's app one of this stage, with these settings."""
         app.close()
-        app.conf.update(
-            broker_url=self.url,
-            result_backend=self.backend,
-            broker_publish_timeout=CALL_DEADLINE,
-            **settings,
-        )
+        given: dict[str, Any] = {"broker_publish_timeout": CALL_DEADLINE, **settings}
+        app.conf.update(broker_url=self.url, result_backend=self.backend, **given)
         self._workers = Workers("tests.faults.app", self.url, self.backend, self.ledger)
         self._stack.callback(self._workers.close)
 

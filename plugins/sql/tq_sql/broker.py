@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from tq_sql.consumer import SqlConsumer
 from tq_sql.database import Database, Session
 from tq_sql.faults import broker_faults, is_about_data
 from tq_sql.inspection import Inspection
+from tq_sql.jumps import Jumps
 from tq_sql.options import SqlOptions
 from tq_sql.parcels import Parcel, queues_of, wrap
 from tq_sql.revocations import Revocations
@@ -58,6 +60,7 @@ class SqlBroker(Broker):
         self._inspection = Inspection(dialect, tables)
         self._revocations = Revocations(dialect, tables)
         self._joined: SqlBackend | None = None
+        self._jumps = Jumps()
 
     def _prepare(self, conn: Connection) -> None:
         store = self._store
@@ -115,7 +118,7 @@ class SqlBroker(Broker):
     # -- consumers -----------------------------------------------------------------------------------------
 
     def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> SqlConsumer:
-        self._database.hurry(lease)
+        self._hurry(lease)
         if self._joined is not None:
             self._prepare_results(self._joined)
         session = Session(self._database)
@@ -127,8 +130,12 @@ class SqlBroker(Broker):
         return SqlConsumer(self._store, session, queues, consumer_id, key)
 
     def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
-        self._database.hurry(lease)
+        self._hurry(lease)
         return self._database.transact(lambda conn: self._store.leases.beat(conn, beats, lease))
+
+    def _hurry(self, lease: float) -> None:
+        self._database.hurry(lease)
+        self._jumps.lease = lease
 
     def held(self, consumer_id: str, receipts: Sequence[int]) -> Sequence[Delivery]:
         return self._database.transact(
@@ -151,7 +158,10 @@ class SqlBroker(Broker):
         return dead
 
     def maintain(self, queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Delivery]:
-        due, late, old = self._database.transact(self._store.leases.overdue, read=True)
+        asked = time.monotonic()
+        due, late, old, now = self._database.transact(self._store.leases.overdue, read=True)
+        self._jumps.tell(asked, now)
+        late = late and not self._jumps.after_one()
         if not (due or late or old):
             return ()
         dead, touched = self._database.transact(

@@ -165,17 +165,18 @@ class Leases:
 
     # -- time ----------------------------------------------------------------------------------------------
 
-    def overdue(self, conn: Connection) -> tuple[bool, bool, bool]:
-        """Whether there are messages to promote, consumers to bury, and ids to forget."""
+    def overdue(self, conn: Connection) -> tuple[bool, bool, bool, float]:
+        """Whether there are messages to promote, consumers to bury, and ids to forget; and the store's time."""
         m, c, u = self._messages.c, self._consumers.c, self._uniques.c
         row = conn.execute(
             sa.select(
                 sa.exists().where(m.state == DELAYED, m.due_at <= self._now),
                 sa.exists().where(c.deadline < self._now),
                 sa.exists().where(u.expires_at < self._now),
+                self._now,
             )
         ).one()
-        return bool(row[0]), bool(row[1]), bool(row[2])
+        return bool(row[0]), bool(row[1]), bool(row[2]), float(row[3])
 
     def promote(self, conn: Connection, count: int = 1000) -> list[str]:
         """Make due messages ready, up to `count`; returns their queues, one for each message."""

@@ -34,7 +34,9 @@ def clock_jumps(stage: Stage, size: Size, title: str) -> Row:
         # The ledger's times are the worker's: from here on they explain nothing.
         clock.write_text(f"{jump:+d}\n")
         time.sleep(LEASE)
-    sent += stage.send(5, 0.0, countdown=1.0)
+    if stage.store.server is not None:
+        # A server's clock measures countdowns. With SQLite it is the worker's own, which is wrong for them now.
+        sent += stage.send(5, 0.0, countdown=1.0)
     row = stage.row(title, sent)
     stage.require(worker.running, "the worker ended")
     return row

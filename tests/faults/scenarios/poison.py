@@ -48,6 +48,8 @@ def killers(stage: Stage, size: Size, title: str) -> Row:
 
 def unreadable(stage: Stage, size: Size, title: str) -> Row:
     """Bytes, bodies and names that no worker can use, a zip bomb, and 50 MB, among good tasks."""
+    # While 50 MB are written, others wait.
+    stage.connect(broker_publish_timeout=20.0)
     worker = stage.worker(message_size_limit=LIMIT)
     sent = stage.send(10, BODY)
     # Without the third element, which stops a worker of Celery: there is nothing in it that a task needs.
