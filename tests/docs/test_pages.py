@@ -88,6 +88,28 @@ def test_the_first_app_runs(page: Path, arguments: Sequence[str], answer: str, t
         worker.close()
 
 
+def test_the_workflows_of_the_page_run(tmp_path: Path) -> None:
+    found = files(DOCS / "canvas.md")
+    for name, text in found.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    worker = Program(
+        [sys.executable, "-m", "tq", "--workdir", str(tmp_path), "-A", "flows", "worker", "-l", "info", "-c", "2"]
+    )
+    steps = "import os, sys; sys.path.insert(0, {0!r}); os.chdir({0!r}); import {1}"
+    try:
+        for name in found.keys() - {"flows.py"}:
+            script = Program(
+                [sys.executable, "-c", steps.format(str(tmp_path), name.removesuffix(".py"))],
+            )
+            try:
+                assert script.wait() == 0, script.output() + worker.tail()
+            finally:
+                script.close()
+        worker.stop()
+    finally:
+        worker.close()
+
+
 def test_every_name_that_migrating_recommends_can_be_imported() -> None:
     page = (DOCS / "migrating.md").read_text("utf-8").partition("## Names")[2]
     lines = re.findall(r"`(from (?:tq|logging)[^`]*)`", page)
