@@ -13,6 +13,7 @@ from tests.faults.row import LEASE, Row
 from tests.faults.scenarios.scenario import Scenario, Size, Skip
 from tests.faults.stage import Stage
 from tests.faults.stores import KINDS
+from tests.services.reaper import reaper
 
 BODY = 0.02
 JUMP = 3600
@@ -26,6 +27,7 @@ def clock_jumps(stage: Stage, size: Size, title: str) -> Row:
         raise Skip("no libfaketime; install it with: apt-get install libfaketime")
     clock = stage.folder / "clock"
     clock.write_text("+0\n")
+    reaper()  # which would not work by a false clock
     with _faked(Path(found[0]), clock):
         worker = stage.worker()
     sent = stage.send(1, 4 * LEASE) + stage.send(size.tasks, BODY)
