@@ -87,6 +87,13 @@ def round_trip(peer: Peer, url: str, count: int) -> float:
         return peer.measure("round_trip", count, url, results=True) * 1000
 
 
+def chord(peer: Peer, url: str, count: int) -> float:
+    """Members a second of one chord, from the call to the result of its body; sending it is part of it."""
+    redis.Redis.from_url(url).flushall()
+    with peer.running(url, results=True):
+        return count / peer.measure("chord", count, url, results=True)
+
+
 def idle(peer: Peer, url: str, count: int) -> float:
     """Percent of one core that an idle worker uses, over `count` seconds, all its processes."""
     redis.Redis.from_url(url).flushall()
@@ -145,6 +152,7 @@ ALL = (
     Scenario("drain, no results", "tasks/s", True, 20_000, lambda p, u, n: drain(p, u, n, results=False)),
     Scenario("delay one by one", "calls/s", True, 3_000, delay),
     Scenario("round trip, idle worker", "ms", False, 200, round_trip),
+    Scenario("chord of 1,000", "members/s", True, 1_000, chord),
     Scenario("idle worker", "% of a core", False, 10, idle),
     Scenario("import", "ms", False, 7, import_time),
 )

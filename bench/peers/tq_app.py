@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from tq import TQ
+from tq import TQ, chord
 
 URL = os.environ["BENCH_REDIS"]
 RESULTS = os.environ.get("BENCH_RESULTS") == "1"
@@ -17,6 +17,23 @@ app = TQ("bench", broker=URL, result_backend=URL if RESULTS else None, task_igno
 @app.task(name="bench.noop")
 def noop() -> None:
     """Nothing."""
+
+
+@app.task(name="bench.gather")
+def gather(values: list[None]) -> int:
+    """The body of a chord."""
+    return len(values)
+
+
+def chords(count: int) -> float:
+    """Seconds for a chord of `count` members, from the call to the result of its body."""
+    noop.delay().get(timeout=10)
+    began = time.perf_counter()
+    found = chord([noop.si() for _ in range(count)])(gather.s()).get(timeout=300)
+    seconds = time.perf_counter() - began
+    if found != count:
+        raise SystemExit(f"{found} of {count} members")
+    return seconds
 
 
 def delay(count: int) -> float:
@@ -41,4 +58,4 @@ def round_trip(count: int) -> float:
 
 
 if __name__ == "__main__":
-    print({"delay": delay, "round_trip": round_trip}[sys.argv[1]](int(sys.argv[2])))
+    print({"delay": delay, "round_trip": round_trip, "chord": chords}[sys.argv[1]](int(sys.argv[2])))

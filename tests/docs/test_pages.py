@@ -93,7 +93,20 @@ def test_the_workflows_of_the_page_run(tmp_path: Path) -> None:
     for name, text in found.items():
         (tmp_path / name).write_text(text, "utf-8")
     worker = Program(
-        [sys.executable, "-m", "tq", "--workdir", str(tmp_path), "-A", "flows", "worker", "-l", "info", "-c", "2"]
+        [
+            sys.executable,
+            "-m",
+            "tq",
+            "--workdir",
+            str(tmp_path),
+            "-A",
+            "flows",
+            "worker",
+            "-l",
+            "info",
+            "-c",
+            "2",
+        ]
     )
     steps = "import os, sys; sys.path.insert(0, {0!r}); os.chdir({0!r}); import {1}"
     try:
