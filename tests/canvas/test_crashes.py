@@ -44,8 +44,8 @@ def workers(url: str, ledger: Ledger) -> Iterator[Workers]:
     started.close()
 
 
-def start(workers: Workers, **more: object) -> Program:
-    return workers.start("-c", "2", pool="prefork", broker_lease=2, worker_max_attempts=50, **more)
+def start(workers: Workers) -> Program:
+    return workers.start("-c", "2", pool="prefork", broker_lease=2, worker_max_attempts=50)
 
 
 def test_every_chord_ends_with_its_sum_though_workers_are_killed(

@@ -246,3 +246,59 @@ def test_results_can_be_awaited(app: TQ, add: Any, total: Any) -> None:
     sent = group(add.s(1, 1), add.s(2, 2)).delay()
     Stage(app).drain()
     assert asyncio.run(_value(sent)) == [2, 4]
+
+
+def test_a_body_that_cannot_be_sent_fails_in_place_of_waiting(app: TQ, add: Any) -> None:
+    body = app.signature("nobody", priority=3)
+    body["options"]["priority"] = "wrong"
+    sent = chord([add.s(1, 1), add.s(2, 2)], body).delay()
+    Stage(app).drain()
+    with pytest.raises(ChordError, match="Callback error"):
+        sent.get(timeout=5)
+
+
+def test_a_result_that_cannot_be_stored_fails_its_chord(app: TQ, add: Any, total: Any) -> None:
+    app.task(name="odd")(lambda: object())
+    sent = chord([add.s(1, 1), signature("odd", app=app)])(total.s())
+    Stage(app).drain()
+    with pytest.raises(ChordError, match=f"Dependency {sent.parent[1].id} raised EncodeError"):
+        sent.get(timeout=5)
+
+
+def test_a_retried_member_counts_when_it_ends(app: TQ, add: Any, total: Any) -> None:
+    @app.task(bind=True, name="flaky")
+    def flaky(self: Any) -> int:
+        if self.request.retries < 2:
+            raise self.retry(countdown=0)
+        return 5
+
+    assert result_of(app, chord([flaky.s(), add.s(1, 1)], total.s())) == 7
+
+
+def test_ignored_results_of_members_reach_the_body(app: TQ, total: Any) -> None:
+    quiet = app.task(name="quiet", ignore_result=True)(lambda number: number)
+    assert result_of(app, chord([quiet.s(1), quiet.s(2)], total.s())) == 3
+
+
+def test_members_carry_what_is_left_to_do_and_nothing_of_each_other(app: TQ, add: Any, total: Any) -> None:
+    from core.tests.app.sent import sent as messages
+
+    chord([add.s(1, 1)] * 50, total.s()).delay()
+    few = max(len(each.message.body) for each in messages(app))  # type: ignore[union-attr]
+    chord([add.s(1, 1)] * 500, total.s()).delay()
+    many = max(len(each.message.body) for each in messages(app))  # type: ignore[union-attr]
+    assert many < few + 20
+
+
+def test_skew_and_options_of_a_group_reach_its_members(app: TQ, add: Any) -> None:
+    tasks = group(add.s(1, 1), add.s(2, 2), add.s(3, 3)).skew(start=1, stop=2, step=0.5).tasks
+    assert [task.options["countdown"] for task in tasks] == [1, 1.5, 2]
+
+
+def test_signatures_survive_json_and_pickle(app: TQ, add: Any, total: Any) -> None:
+    import json
+    import pickle
+
+    canvas = chain(add.s(1, 1), group(add.s(1), add.s(2)), total.s())
+    for copy in (json.loads(json.dumps(canvas)), pickle.loads(pickle.dumps(canvas))):
+        assert result_of(app, signature(copy, app=app)) == 7

@@ -8,8 +8,9 @@ in is changed: the calls of a flow are copies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+import msgspec
 
 from tq.canvas.kinds import (
     Sig,
@@ -30,11 +31,10 @@ Call: TypeAlias = dict[str, Any]
 """A signature of one task, with options of its own."""
 
 
-@dataclass(slots=True)
-class Side:
+class Side(msgspec.Struct):
     """Members that run side by side; `id` is the group's."""
 
-    members: list[Flow] = field(default_factory=list)
+    members: list[Flow] = []
     id: str | None = None
 
 

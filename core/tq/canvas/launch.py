@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -21,8 +20,7 @@ class Step(msgspec.Struct, frozen=True):
     options: Mapping[str, Any]
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct):
     """A result to come: of a task, or with `members` of a group. `parent` is what runs before it."""
 
     id: str
@@ -46,13 +44,12 @@ class Node:
         return result
 
 
-@dataclass(slots=True)
-class Launch:
+class Launch(msgspec.Struct):
     """Groups are to be started before the steps are sent. `result` belongs to the last step of the flow."""
 
-    steps: list[Step] = field(default_factory=list)
-    groups: list[GroupStart] = field(default_factory=list)
-    results: list[Node] = field(default_factory=list)
+    steps: list[Step] = []
+    groups: list[GroupStart] = []
+    results: list[Node] = []
 
     def add(self, other: Launch) -> None:
         """Do both."""
