@@ -10,7 +10,10 @@ import sys
 import venv
 from pathlib import Path
 
-REQUIREMENTS = ("celery[auth,redis,zstd]==5.7.*",)
+REQUIREMENTS = (
+    "celery[auth,redis]==5.7.*",
+    "backports.zstd; python_version < '3.14'",  # kombu looks for this one, its extra `zstd` brings another
+)
 OVERRIDE = "TQ_TEST_CELERY_PYTHON"
 
 
