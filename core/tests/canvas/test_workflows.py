@@ -302,3 +302,31 @@ def test_signatures_survive_json_and_pickle(app: TQ, add: Any, total: Any) -> No
     canvas = chain(add.s(1, 1), group(add.s(1), add.s(2)), total.s())
     for copy in (json.loads(json.dumps(canvas)), pickle.loads(pickle.dumps(canvas))):
         assert result_of(app, signature(copy, app=app)) == 7
+
+
+def test_a_body_that_the_broker_refuses_fails_in_place_of_waiting(
+    app: TQ, add: Any, total: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tq.brokers.memory import MemoryConsumer
+    from tq.errors import PublishError
+
+    turn, settle = MemoryConsumer.turn, MemoryConsumer.settle
+
+    def refuses(settlements: Any) -> None:
+        if any(each.message.headers["task"] == "total" for one in settlements for each in one.publish):
+            raise PublishError("too large")
+
+    def strict_turn(self: Any, done: Any, limit: int, wait: float) -> Any:
+        refuses(done)
+        return turn(self, done, limit, wait)
+
+    def strict_settle(self: Any, done: Any) -> Any:
+        refuses(done)
+        return settle(self, done)
+
+    monkeypatch.setattr(MemoryConsumer, "turn", strict_turn)
+    monkeypatch.setattr(MemoryConsumer, "settle", strict_settle)
+    sent = chord([add.s(1, 1), add.s(2, 2)])(total.s())
+    Stage(app).drain()
+    with pytest.raises(ChordError, match="too large"):
+        sent.get(timeout=5)

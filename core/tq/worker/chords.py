@@ -18,6 +18,7 @@ from tq.contracts.broker import Broker
 from tq.contracts.results import ResultBackend
 from tq.errors import BackendError, BackendUnavailable, SerializationError
 from tq.records import Action, Envelope, GroupCount, Settlement
+from tq.wire.exceptions import exception_document
 from tq.worker.follow import Followed, FollowUp
 
 logger = logging.getLogger("tq.worker")
@@ -54,6 +55,23 @@ class Chords:
             logger.exception("what follows a task in queue %s cannot be done", done[0].delivery.queue)
             reason = f"its chord cannot be counted: {exc}"
             return [Settlement(done[0].delivery, Action.DEAD, reason=reason, result=done[0].result)]
+
+    def give_up(self, settlement: Settlement, exc: Exception) -> None:
+        """What follows the groups of this settlement cannot be sent: the bodies fail in its place.
+
+        Raises `BackendError` and `BrokerError`.
+        """
+        if not isinstance(settlement, Followed):
+            return
+        for member in settlement.members:
+            if member.part.group_id in settlement.claimed:
+                part = msgspec.structs.replace(member.part, status="FAILURE", result=exception_document(exc))
+                follow = self.complete(member.body, part.group_id, GroupCount(True, (part,)))
+                failed = Followed(settlement.delivery, publish=follow.publish, ends=follow.ends)
+                failed = msgspec.structs.replace(failed, members=follow.members, claimed=(part.group_id,))
+                (done,) = self.settle([failed])
+                self.publish(done.publish)
+                self.end([done], [True])
 
     def end(self, done: Sequence[Settlement], settled: Sequence[bool]) -> None:
         """What follows these is stored: their groups are over. A failure leaves them to expire."""

@@ -232,7 +232,15 @@ class Link:
                 dead.append(Settlement(settlement.delivery, Action.DEAD, reason=reason))
                 if settlement.result is not None:
                     self._store([_failed(settlement.result, exc)])
+                self._give_up(settlement, exc)
         return dead
+
+    def _give_up(self, settlement: Settlement, exc: Exception) -> None:
+        try:
+            if self._stores.chords is not None:
+                self._stores.chords.give_up(settlement, exc)
+        except (BackendError, BrokerError) as error:
+            logger.error("a chord whose body cannot be sent is left without an end: %s", error)
 
     def _publish(self, pending: list[Envelope]) -> list[Envelope]:
         errors = self._stores.broker.publish(pending, timeout=self._stores.publish_timeout)
