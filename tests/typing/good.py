@@ -5,7 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, assert_type
 
-from tq import TQ, AsyncResult, EagerResult, Retry, Signature, Task, current_app, shared_task
+from tq import (
+    TQ,
+    AsyncResult,
+    EagerResult,
+    GroupResult,
+    Retry,
+    Signature,
+    Task,
+    chain,
+    chord,
+    current_app,
+    group,
+    shared_task,
+)
 from tq.request import Request
 
 app = TQ("shop", broker="memory://", backend="memory://", task_acks_late=True)
@@ -136,6 +149,10 @@ def calls() -> None:
     assert_type(load.delay(3), AsyncResult[int])
     assert_type(add.s(1), Signature)
     assert_type(add.signature((1,), countdown=1), Signature)
+    assert_type(add.s(1) | add.s(2), chain | chord)
+    assert_type(chain(add.s(1), group(add.s(2), add.s(3))).clone(), chain)
+    assert_type(chord([add.s(1)], add.s(2)).body, Signature | None)
+    assert_type(GroupResult("id", [], app).get(timeout=1), list[Any])
     assert_type(app.send_task("other.task", (1,), queue="q", expires=60), AsyncResult[Any])
     assert_type(current_app, TQ)
     current_app.conf.update(task_always_eager=True)

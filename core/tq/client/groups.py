@@ -24,7 +24,7 @@ Result = Any
 class ResultSet:
     """Several results, in their order. Reading many of them costs one question to the backend."""
 
-    def __init__(self, results: Iterable[Result], app: ResultSource | None = None) -> None:
+    def __init__(self, results: Iterable[Result], app: Any = None) -> None:
         self.results: list[Result] = list(results)
         found = app or next((result._source for result in self.results), None)
         if found is None:
@@ -243,7 +243,7 @@ class GroupResult(ResultSet):
         self,
         id: str,
         results: Iterable[Result],
-        app: ResultSource | None = None,
+        app: Any = None,
         *,
         parent: Result | None = None,
     ) -> None:
@@ -265,7 +265,7 @@ class GroupResult(ResultSet):
         self._backend().forget_group(self.id)
 
     @classmethod
-    def restore(cls, id: str, app: ResultSource) -> GroupResult | None:
+    def restore(cls, id: str, app: Any) -> GroupResult | None:
         """The group that `save` kept, or None."""
         if app.backend is None:
             raise ImproperlyConfigured(
