@@ -68,6 +68,7 @@ def cut(stage: Stage, size: Size, title: str) -> Row:
 
 def slow(stage: Stage, size: Size, title: str) -> Row:
     """Each message takes 100 ms in each direction."""
+    stage.stats()  # makes the tables
     stage.proxy.latency = 0.1
     # A transaction is a conversation of many sentences: over such a line, a lease of 2 s is asking for trouble.
     stage.worker(broker_lease=10)
