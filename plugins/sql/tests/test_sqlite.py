@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 import sqlite3
+import tempfile
 import threading
 import time
 import traceback
@@ -28,8 +29,10 @@ def envelope(task_id: str, queue: str = "q", size: int = 10) -> Envelope:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "tq.db"
+def file() -> Iterator[Path]:
+    """A short path: a bell's socket has to fit into about 100 bytes, and pytest's own folders are longer."""
+    with tempfile.TemporaryDirectory(prefix="tq-") as folder:
+        yield Path(folder) / "tq.db"
 
 
 @pytest.fixture
