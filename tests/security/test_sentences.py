@@ -84,9 +84,7 @@ def _sockets(pid: int) -> set[str]:
     return {link[8:-1] for link in links if link.startswith("socket:[")}
 
 
-@pytest.mark.parametrize(
-    "name", ["os.system", "builtins.eval", "subprocess.Popen", "tests.e2e.tasks.app"]
-)
+@pytest.mark.parametrize("name", ["os.system", "builtins.eval", "subprocess.Popen", "tests.e2e.tasks.app"])
 def test_a_message_names_tasks_and_nothing_else(app: tuple[TQ, int], name: str, tmp_path: Path) -> None:
     client, _ = app
     canary = tmp_path / "canary"
