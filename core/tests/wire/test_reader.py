@@ -320,6 +320,6 @@ def test_what_is_no_moment_is_an_invalid_task(text: str) -> None:
 
 @pytest.mark.parametrize("body", [{"task": "m.add", "id": "i1", "\ud800": 1}, [[], {}, {"\ud800": 1}]])
 def test_half_a_surrogate_pair_as_a_name_is_refused(body: Any) -> None:
-    headers: dict[str, Any] = None if isinstance(body, list) else {}
+    headers: dict[str, Any] | None = None if isinstance(body, list) else {}
     with pytest.raises(InvalidTask):
         read(body, headers)
