@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from tq.errors import BackendError, BrokerError, BrokerUnavailable
 from tq.records import Action, Envelope, Message, Settlement, TaskMeta
@@ -301,3 +302,35 @@ def test_a_child_that_forgot_after_fork_does_not_use_the_parents_connection(
 
     in_children(2, child)
     assert broker.stats("q").ready == 3
+
+
+# -- a lost answer -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_what_was_lent_in_a_transaction_whose_end_was_not_seen_comes_with_the_next_turn(
+    broker: SqlBroker, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
+    broker.publish([envelope("known")], timeout=4.0)
+    consumer = broker.consumer(["q"], "c", lease=60.0)
+    (known,) = consumer.receive(10, 1.0)
+    if idle:
+        assert list(consumer.receive(10, 0.01)) == []
+    broker.publish([envelope("one"), envelope("two")], timeout=4.0)
+    session = consumer._session
+    transact = session.transact
+
+    def commit_and_break(work: Callable[[Connection], object], **more: bool) -> object:
+        transact(work, **more)
+        raise BrokerUnavailable("the line broke after the commit")
+
+    monkeypatch.setattr(session, "transact", commit_and_break)
+    with pytest.raises(BrokerUnavailable):
+        consumer.receive(10, 0.0)
+    monkeypatch.setattr(session, "transact", transact)
+    settled, found = consumer.turn([Settlement(known)], 10, 1.0)
+    assert list(settled) == [True]
+    assert [delivery.attempt for delivery in found] == [1, 1]
+    assert consumer.settle([Settlement(delivery) for delivery in found]) == [True, True]
+    assert broker.stats("q").in_flight == 0
+    consumer.close()

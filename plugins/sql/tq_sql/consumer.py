@@ -36,6 +36,10 @@ class SqlConsumer(Consumer):
         self._waiter: Waiter | None = None
         self._waits_on: Connection | None = None
         self._idle = False
+        self._known: set[int] = set()
+        """Receipts that were handed out and are not settled."""
+        self._doubt = False
+        """A connection broke: what its last transaction lent may be held here, and not be known."""
         self._closed = False
 
     def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
@@ -49,12 +53,28 @@ class SqlConsumer(Consumer):
     ) -> tuple[Sequence[bool], Sequence[Delivery]]:
         """Settle and claim in one transaction; then wait, if nothing was there."""
         self._check_open()
+        try:
+            settled, rows = self._settle_and_claim(batch, limit, wait)
+        except LeaseLost:
+            raise
+        except BrokerError:
+            self._doubt = True
+            raise
+        self._known.difference_update(int(settlement.delivery.receipt) for settlement in batch)
+        self._known.update(int(row.receipt) for row in rows)
+        return settled, rows
+
+    def _settle_and_claim(
+        self, batch: Sequence[Settlement], limit: int, wait: float
+    ) -> tuple[Sequence[bool], Sequence[Delivery]]:
         deadline = time.monotonic() + wait
-        if self._idle and not batch and limit > 0 and wait > 0:
+        if self._idle and not self._doubt and not batch and limit > 0 and wait > 0:
             # Who waits all the time need not ask for the lock of a writer each time.
             return (), self._found(self._wait(limit, deadline))
         closings = [close_up(s, self._store.to_row, self._store.dialect.largest) for s in batch]
         settled, rows, done = self._session.transact(lambda conn: self._turn(conn, closings, limit))
+        if limit > 0:
+            self._doubt = False
         self._ring(done)
         if rows or limit <= 0 or wait <= 0:
             return settled, self._found(rows) if limit > 0 else rows
@@ -78,8 +98,16 @@ class SqlConsumer(Consumer):
         if batch:
             settled, done = self._store.outlet.settle(conn, self._key, batch, self._store.store_rows)
             self._ring_inside(conn, done)
-        rows = in_order(self._claim(conn, self._key, limit), self._queues) if limit > 0 else []
-        return settled, rows, done
+        return settled, self._rows(conn, limit) if limit > 0 else [], done
+
+    def _rows(self, conn: Connection, limit: int) -> list[Delivery]:
+        if self._doubt:
+            forgotten = [
+                row for row in self._store.leases.lent(conn, self._key) if row.receipt not in self._known
+            ]
+            if forgotten:
+                return forgotten
+        return in_order(self._claim(conn, self._key, limit), self._queues)
 
     # -- waiting -------------------------------------------------------------------------------------------
 

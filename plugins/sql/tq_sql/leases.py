@@ -87,6 +87,12 @@ class Leases:
         )
         return [delivery(row) for row in conn.execute(query, {"ids": self._dialect.ids(receipts)})]
 
+    def lent(self, conn: Connection, holder: int) -> list[Delivery]:
+        """All that the consumer of this key holds."""
+        m = self._messages.c
+        query = sa.select(m.id, m.queue, m.charged, m.payload).where(m.holder == holder).order_by(m.id)
+        return [delivery(row) for row in conn.execute(query)]
+
     # -- death ---------------------------------------------------------------------------------------------
 
     def bury(
