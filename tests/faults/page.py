@@ -52,10 +52,15 @@ def write(rows: Sequence[Row], order: Sequence[str], name: str, size: Size, comm
 def _made(name: str, size: Size, command: str) -> str:
     parts = ", ".join(f"{part} {version(part)}" for part in PARTS)
     machine = f"{platform.system()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    whole = (
+        ""
+        if name == "long"
+        else " This is a reduced size, played beside other work; `long` is the whole one."
+    )
     return (
         f"Made by `{command}`; {machine}; {parts}.\n"
         f"Size `{name}`: {size.tasks:,} tasks, {size.kills} kills or cuts, outages of {size.outage:g} s; "
-        f"lease {LEASE:g} s, prefork, 2 slots."
+        f"lease {LEASE:g} s, prefork, 2 slots.{whole}"
     )
 
 
