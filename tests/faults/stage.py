@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -135,22 +136,31 @@ class Stage:
         """What lies in the queue."""
         return app.broker.stats(QUEUE)
 
-    def settle(self, sent: Collection[str], seconds: float = 60.0) -> Tally:
+    def settle(self, sent: Collection[str], seconds: float = 30.0) -> Tally:
         """Wait until all that was sent has ended and the broker's books are empty; then count.
 
-        What never ends is counted as lost, and what never leaves the books is written down as wrong.
+        What has not ended when nothing ended for so many seconds is counted as lost, and what never leaves the
+        books is written down as wrong.
         """
         wanted = set(sent)
+        ends = 0
+        newest = time.monotonic()
 
         def all_ended() -> bool:
-            return wanted <= {run.task_id for run in self.runs() if run.end is not None}
+            nonlocal ends, newest
+            ended = [run.task_id for run in self.runs() if run.end is not None]
+            if len(ended) > ends:
+                ends, newest = len(ended), time.monotonic()
+            if time.monotonic() - newest > seconds:
+                raise AssertionError(f"nothing ended for {seconds:g} s;")
+            return wanted <= set(ended)
 
         def nothing_left() -> bool:
             left = self.stats()
             return not (left.ready or left.delayed or left.in_flight)
 
         try:
-            eventually(all_ended, "all ends", seconds=seconds, every=0.1)
+            eventually(all_ended, "all ends", seconds=math.inf, every=0.1)
             eventually(nothing_left, "empty books", seconds=RECOVERY + 10, every=0.1)
         except AssertionError as exc:
             self.wrong.append(f"{exc} {self.stats()}")
@@ -177,7 +187,7 @@ class Stage:
         scenario: str,
         sent: Collection[str],
         *,
-        seconds: float = 60.0,
+        seconds: float = 30.0,
         recovery: float | None = None,
         recovery_limit: float = RECOVERY,
         results: bool = True,

@@ -50,7 +50,7 @@ def _faked(library: Path, clock: Path) -> Iterator[None]:
     more = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     os.environ.update(more)

@@ -24,10 +24,10 @@ def growth(stage: Stage, size: Size, title: str) -> Row:
     """Many quick tasks: each process of the worker must stay as large as it was."""
     worker = stage.worker()
     sent = stage.send(WARM, 0.0)
-    stage.settle(sent, 120)
+    stage.settle(sent)
     before = _sizes(worker)
     sent += stage.send(size.memory_tasks, 0.0)
-    row = stage.row(title, sent, seconds=60 + size.memory_tasks / 100)
+    row = stage.row(title, sent)
     after = _sizes(worker)
     stage.require(before.keys() == after.keys(), "a process of the worker was replaced")
     grown = max(after[pid] - before[pid] for pid in before.keys() & after.keys())
