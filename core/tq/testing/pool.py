@@ -82,6 +82,7 @@ class PoolConformance:
             shop.send(running)
             shop.until_all("started", [running])
             shop.stop(StopMode.WARM)
+            shop.until_all("told", [StopMode.WARM])
             time.sleep(0.2 * slow_factor)
             assert shop.receipts("done") == [], "the body was not waited for, or was cut short"
             shop.send(late)
@@ -103,7 +104,7 @@ class PoolConformance:
         assert shop.receipts("done") == []
         shop.open_gate()
 
-    def test_a_cold_stop_ends_a_warm_one(self, workshop: Callable[..., Workshop], slow_factor: float) -> None:
+    def test_a_cold_stop_ends_a_warm_one(self, workshop: Callable[..., Workshop]) -> None:
         shop = workshop()
         running = shop.add(shop.gated)
 
@@ -111,7 +112,7 @@ class PoolConformance:
             shop.send(running)
             shop.until_all("started", [running])
             shop.stop(StopMode.WARM)
-            time.sleep(0.1 * slow_factor)
+            shop.until_all("told", [StopMode.WARM])
             shop.stop(StopMode.COLD)
 
         shop.run(self.pool_class(shop), script)
@@ -199,7 +200,7 @@ class PoolConformance:
     @needs(PoolCap.SOFT_LIMIT)
     def test_a_soft_limit_is_raised_inside_the_body(self, workshop: Callable[..., Workshop]) -> None:
         shop = workshop()
-        slow, next_one = shop.add(shop.gated, soft=0.2), shop.add(shop.quick, soft=0.2)
+        slow, next_one = shop.add(shop.gated, soft=0.2), shop.add(shop.quick, soft=10.0)
 
         def script() -> None:
             shop.send(slow)
@@ -214,7 +215,7 @@ class PoolConformance:
     @needs(PoolCap.SOFT_LIMIT)
     def test_a_soft_limit_never_hits_the_next_body(self, workshop: Callable[..., Workshop]) -> None:
         shop = workshop()
-        short, long = shop.add(lambda: time.sleep(0.05), soft=0.2), shop.add(lambda: time.sleep(0.4))
+        short, long = shop.add(lambda: time.sleep(0.05), soft=1.0), shop.add(lambda: time.sleep(1.2))
 
         def script() -> None:
             shop.send(short, long)

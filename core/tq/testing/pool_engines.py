@@ -39,6 +39,7 @@ class Inline:
 
     def stop(self, mode: StopMode) -> None:
         self._mode = max(mode, self._mode or mode)
+        self._shop.log("told", mode)
         if mode is StopMode.COLD and self._in_body and threading.get_ident() == self._thread:
             raise ColdStop
 
@@ -86,6 +87,7 @@ class Slots:
 
     def stop(self, mode: StopMode) -> None:
         self._mode = max(mode, self._mode or mode)
+        self._shop.log("told", mode)
 
     def ended(self, job: SlotJob, outcome: str) -> None:
         """A body ended, on its own thread. What was given back by a cold stop has no outcome any more."""

@@ -36,7 +36,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the log: `started done soft back failed` of a job, `born left` of a child."""
+    """One line of the log: `started done soft back failed` of a job, `born left` of a child, and `told` of an
+    engine that was asked to stop, with the mode in place of a receipt."""
 
     what: str
     receipt: int
