@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import importlib
-import os
-import threading
-import time
-import weakref
-import zoneinfo
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from tq.app import current, models
 from tq.app.arguments import argument_check
+from tq.app.decorators import BoundTaskDecorator, TaskDecorator
 from tq.app.make import make_task
-from tq.app.modules import import_object, import_related, module_of_script
+from tq.app.modules import import_related, module_of_script
 from tq.app.options import (
     check_call_options,
-    check_retry_options,
     check_task,
     check_task_options,
     given_options,
 )
-from tq.app.registry import TaskRegistry
-from tq.app.serializers import Serializers
+from tq.app.sending import Sending
 from tq.app.task import Task
 from tq.canvas.compound import signature_from
 from tq.canvas.kinds import kind_of
-from tq.canvas.launch import Node, Step
+from tq.canvas.launch import Node
 from tq.canvas.signature import Signature
-from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, make_call, signatures
-from tq.client.publisher import Publisher
 from tq.client.result import AsyncResult
-from tq.client.waiter import Waiter
-from tq.config import Settings
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured, InvalidTask
-from tq.plugins import registry
 from tq.plugins.signal import Signal
-from tq.policy.route import QueueInfo, Route, Router
-from tq.policy.times import LocalZone, end_of, iso, start_of
-from tq.records import Delivery, Envelope, Revocation, TaskMeta
+from tq.records import Delivery, Revocation, TaskMeta
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 from tq.wire.exceptions import exception_document, rebuild_exception
-from tq.wire.ids import new_id
-from tq.wire.protocol import write_task
-from tq.wire.saferepr import saferepr
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -58,30 +39,17 @@ if TYPE_CHECKING:
     from tq.app.keywords import TaskKeywords
     from tq.app.schedules import Schedules
     from tq.client.keywords import CallKeywords
-    from tq.contracts.broker import Broker
-    from tq.contracts.results import ResultBackend
-    from tq.contracts.serializer import Serializer
-    from tq.plugins.hooks import HookManager
     from tq.worker.follow import FollowUp
     from tq.worker.outcome import Outcome
 
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound=Task[..., Any])
-S_co = TypeVar("S_co", bound=Task[..., Any], covariant=True)
 
 _REVOKED_FOR = 86400.0 * 7
 
 
-class TaskDecorator(Protocol):
-    def __call__(self, fn: Callable[P, R], /) -> Task[P, R]: ...
-
-
-class BoundTaskDecorator(Protocol[S_co]):
-    def __call__(self, fn: Callable[Concatenate[S_co, P], R], /) -> Task[P, R]: ...
-
-
-class TQ:
+class TQ(Sending):
     """One application, by Celery's names.
 
     `main` is its name, and the prefix of tasks defined in `__main__`. `broker` and `backend` are URLs,
@@ -103,15 +71,12 @@ class TQ:
         task_cls: type[Task[..., Any]] | str | None = None,
         **settings: Any,
     ) -> None:
-        self.main = main
         given = {"broker_url": broker, "result_backend": backend, "include": include}
         settings.update({name: value for name, value in given.items() if value is not None})
-        self.conf: Settings = Settings(settings, plugins=self._extra_settings)
+        super().__init__(settings, strict=strict_typing)
+        self.main = main
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
-        self.tasks: TaskRegistry = TaskRegistry()
-        self.serializers: Serializers = Serializers(self.conf)
-        self._strict = strict_typing
         self._task_cls = task_cls
         self._discover: list[tuple[Any, str | None]] = []
         self._periodic: dict[str, Mapping[str, Any]] = {}
@@ -120,9 +85,6 @@ class TQ:
         """Sent once, when a worker or beat has imported its modules; receivers get the app as `sender`."""
         self.on_after_finalize: Signal = Signal("on_after_finalize")
         """Sent directly after it: all tasks are known."""
-        self._oid = new_id()
-        self._lock = threading.RLock()
-        _forget_connections_after_fork(self)
         current.enter(self)
         if set_as_current:
             self.set_current()
@@ -245,37 +207,6 @@ class TQ:
 
         return Schedules(self)
 
-    # -- settings ------------------------------------------------------------------------------------------
-
-    def config_from_object(
-        self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None
-    ) -> None:
-        """Take settings from a module, object or mapping, or the dotted path of one. `force` reads it now,
-        `silent` passes over a path that cannot be imported."""
-        self.conf.add_object(obj, namespace, silent=silent)
-        if force:
-            self.conf.get("broker_url")
-
-    def config_from_envvar(self, variable: str, silent: bool = False, force: bool = False) -> None:
-        """Take settings from the module that an environment variable names."""
-        self.conf.add_envvar(variable, silent=silent)
-        if force:
-            self.conf.get("broker_url")
-
-    def _extra_settings(self) -> Any:
-        from tq.app.extras import extra_settings
-
-        return extra_settings(self.hooks)
-
-    @cached_property
-    def hooks(self) -> HookManager:
-        """The hook plugins of this app, the installed ones loaded."""
-        from tq.plugins.hooks import HookManager
-
-        manager = HookManager()
-        manager.load()
-        return manager
-
     # -- calling -------------------------------------------------------------------------------------------
 
     def send(
@@ -381,173 +312,17 @@ class TQ:
         kwargs: Mapping[str, Any],
         given: Mapping[str, Any],
     ) -> AsyncResult[Any]:
-        options = CallOptions(**given) if given else NO_OPTIONS
+        result: AsyncResult[Any] = AsyncResult(self.publish_call(name, task, args, kwargs, given), self)
         parent = current_request.get()
-        call, delay = make_call(
-            name,
-            args,
-            kwargs,
-            options,
-            now=time.time(),
-            reply_to=self._oid,
-            ignore_result=self._ignores(task),
-            parent=parent,
-            zone=self.timezone,
-        )
-        envelope = self._envelope(call, task, delay, options)
-        self.publisher.publish(
-            (envelope,),
-            retry=self.conf.task_publish_retry if options.retry is None else options.retry,
-            policy=options.retry_policy or self.conf.task_publish_retry_policy,
-            timeout=options.timeout,
-        )
-        result: AsyncResult[Any] = AsyncResult(call.id, self)
-        if parent is not None and options.add_to_parent and self.has_trail(parent):
+        if parent is not None and given.get("add_to_parent", True) and self.has_trail(parent):
             parent.children.append(result.as_tuple())
         return result
-
-    def has_trail(self, parent: Request) -> bool:
-        """Whether the running task notes what it sends as its children."""
-        task = self.tasks.get(parent.task)
-        return task is None or task.trail
-
-    def _ignores(self, task: Task[..., Any] | None) -> bool | None:
-        """None, for a task that is not known here, leaves it to the worker's own knowledge of the task."""
-        if task is None:
-            return self.conf.task_ignore_result or None
-        return self.conf.task_ignore_result if task.ignore_result is None else task.ignore_result
-
-    def _envelope(
-        self, call: TaskCall, task: Task[..., Any] | None, delay: float, options: CallOptions
-    ) -> Envelope:
-        wishes = {} if options is NO_OPTIONS else _routing(options)
-        route = self.router.route(call.task, call.args, call.kwargs, wishes, task)
-        return self._to(route, call, delay, options)
-
-    def _to(self, route: Route, call: TaskCall, delay: float, options: CallOptions) -> Envelope:
-        conf = self.conf
-        message = write_task(
-            call,
-            self.serializers[options.serializer or conf.task_serializer],
-            compression=options.compression or conf.task_compression,
-        )
-        if delay and Cap.DELAY not in self.broker.capabilities:
-            # The worker that gets it keeps to the eta in its header.
-            delay = 0.0
-        return Envelope(
-            message, route.queue, route.priority, delay, route.exchange, route.routing_key, options.unique
-        )
-
-    # -- for tasks and workers -------------------------------------------------------------------------------
-
-    def next_attempt(
-        self,
-        task: Task[..., Any],
-        request: Request,
-        args: Sequence[Any] | None,
-        kwargs: Mapping[str, Any] | None,
-        countdown: float | None,
-        eta: Any,
-        given: Mapping[str, Any],
-    ) -> Any:
-        """What `Task.retry` asks for: the same id, one more retry. An envelope; for an eager run its call.
-
-        It goes to the queue that the last attempt came from, unless `given` names another.
-        """
-        check_retry_options(given)
-        said, now = CallOptions(**given), time.time()
-        start = start_of(countdown, eta, now, self.timezone)
-        call = self._following(task, request.call, args, kwargs, said, now)
-        call = msgspec.structs.replace(call, eta=None if start is None else iso(start))
-        if request.is_eager:
-            return call
-        route = Route(request.queue, priority=call.priority)
-        if said.queue is not None or said.routing_key is not None:
-            route = self.router.route(call.task, call.args, call.kwargs, _routing(said), task)
-        written = CallOptions(
-            serializer=said.serializer or task.serializer or call.serializer,
-            compression=said.compression or task.compression or call.compression,
-        )
-        return self._to(route, call, 0.0 if start is None else max(0.0, start - now), written)
-
-    def _following(
-        self,
-        task: Task[..., Any],
-        call: TaskCall,
-        args: Sequence[Any] | None,
-        kwargs: Mapping[str, Any] | None,
-        said: CallOptions,
-        now: float,
-    ) -> TaskCall:
-        if task.pydantic:
-            new_args, new_kwargs = models.dump_arguments(args or (), kwargs or {})
-            args, kwargs = None if args is None else new_args, None if kwargs is None else new_kwargs
-        changes: dict[str, Any] = {"retries": call.retries + 1, "parent_id": call.id}
-        changes["root_id"] = call.root_id or call.id
-        if args is not None:
-            changes |= {"args": args, "argsrepr": _repr_of(args, call.args, call.argsrepr)}
-        if kwargs is not None:
-            changes |= {"kwargs": kwargs, "kwargsrepr": _repr_of(kwargs, call.kwargs, call.kwargsrepr)}
-        if said.expires is not None:
-            changes["expires"] = iso(end_of(said.expires, now, self.timezone) or now)
-        for name in ("time_limit", "soft_time_limit", "ignore_result", "shadow", "priority"):
-            if (value := getattr(said, name)) is not None:
-                changes[name] = value
-        if said.headers:
-            changes["headers"] = {**call.headers, **said.headers}
-        if said.link is not None:
-            changes["callbacks"] = signatures(said.link, "link")
-        if said.link_error is not None:
-            changes["errbacks"] = signatures(said.link_error, "link_error")
-        return msgspec.structs.replace(call, **changes)
 
     def follow_up(self, call: TaskCall, outcome: Outcome, delivery: Delivery) -> FollowUp:
         """What follows a run: callbacks, the next of its chain, its part in a chord, error callbacks."""
         from tq.app import flows
 
         return flows.after_run(self, call, outcome)
-
-    def step_envelope(self, step: Step, *, follows: bool = False) -> Envelope:
-        """The message of one call of a canvas. What `follows` a task is stored once, however often that task
-        runs; not so what replaced a task, for it has the id of a message that was there before."""
-        task = self.tasks.get(step.task)
-        own = task.call_options() if task is not None else {}
-        given = self.known_options(step.options)
-        args, kwargs = step.args, step.kwargs
-        if task is not None and not follows:
-            if task._check is not None and self._strict:
-                task._check(*args, **kwargs)
-            if task.pydantic:
-                args, kwargs = models.dump_arguments(args, kwargs)
-        unique = follows and not given.get("replaced_task_nesting")
-        options = CallOptions(**{"unique": unique, **given_options(own, given)})
-        call, delay = make_call(
-            step.task,
-            args,
-            kwargs,
-            options,
-            now=time.time(),
-            reply_to=self._oid,
-            ignore_result=self._ignores(task),
-            zone=self.timezone,
-        )
-        return self._envelope(call, task, delay, options)
-
-    def publish_steps(
-        self, steps: Sequence[Step], options: Mapping[str, Any], *, follows: bool = False
-    ) -> None:
-        """Send several calls at once; of `options` those about publishing count."""
-        retry = options.get("retry")
-        self.publisher.publish(
-            [self.step_envelope(step, follows=follows) for step in steps],
-            retry=self.conf.task_publish_retry if retry is None else retry,
-            policy=options.get("retry_policy") or self.conf.task_publish_retry_policy,
-            timeout=options.get("timeout"),
-        )
-
-    def known_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of a signature without those that only its sender knows; Celery freezes empty places too."""
-        return {name: value for name, value in options.items() if name in CALL_OPTIONS and value is not None}
 
     def store_state(
         self, task_id: str | None, state: str, meta: Any, request: Request, fields: Mapping[str, Any]
@@ -583,101 +358,6 @@ class TQ:
             raise ImproperlyConfigured(f"{type(self.broker).__name__} cannot keep revocations")
         self.broker.revoke([Revocation(i, terminate, signal) for i in task_ids], expires=_REVOKED_FOR)
 
-    # -- connections ---------------------------------------------------------------------------------------
-
-    @cached_property
-    def broker(self) -> Broker:
-        """The broker of `broker_url`; it connects on first use."""
-        with self._lock:
-            return registry.load_broker(self.conf.broker_url, self.conf.broker_transport_options)
-
-    @cached_property
-    def backend(self) -> ResultBackend | None:
-        """The result backend of `result_backend`, or None."""
-        url = self.conf.result_backend
-        if url is None or url.startswith("disabled"):
-            return None
-        with self._lock:
-            return registry.load_backend(
-                url,
-                self.conf.result_backend_transport_options,
-                serializer=self._result_serializer(),
-                expires=self.conf.result_expires,
-            )
-
-    def _result_serializer(self) -> Serializer:
-        conf = self.conf
-        writer = self.serializers[conf.result_serializer]
-        which = "accept_content" if conf.result_accept_content is None else "result_accept_content"
-        if writer.content_type not in self.serializers.readers(conf[which], which):
-            raise ImproperlyConfigured(
-                f"results are written with result_serializer = {conf.result_serializer!r}, and {which} = "
-                f"{list(conf[which])!r} forbids to read them; name it there, or choose another serializer"
-            )
-        return writer
-
-    @cached_property
-    def waiter(self) -> Waiter:
-        """Waits for the results that are awaited."""
-        return Waiter(self._required_backend)
-
-    def _required_backend(self) -> ResultBackend:
-        if self.backend is None:
-            raise ImproperlyConfigured("no result backend is configured, so nothing can be awaited")
-        return self.backend
-
-    @cached_property
-    def publisher(self) -> Publisher:
-        """Puts messages into the broker, within `broker_publish_timeout` seconds."""
-        from tq.app.extras import publishing_hooks
-
-        publishing, published = publishing_hooks(self)
-        return Publisher(
-            self.broker,
-            timeout=self.conf.broker_publish_timeout,
-            publishing=publishing,
-            published=published,
-        )
-
-    def hear_again(self) -> None:
-        """Look the receivers of the publishing signals up again; they are bound once, so that none costs nothing."""
-        self.__dict__.pop("publisher", None)
-
-    @cached_property
-    def router(self) -> Router:
-        """Decides queues, as the settings were when it was first needed."""
-        conf = self.conf
-        return Router(
-            conf.task_routes,
-            default_queue=conf.task_default_queue,
-            default_priority=conf.task_default_priority,
-            queues=[QueueInfo(q.name, q.exchange, q.routing_key) for q in conf.task_queues or ()],
-            create_missing=conf.task_create_missing_queues,
-            resolve=import_object,
-        )
-
-    @cached_property
-    def timezone(self) -> dt.tzinfo:
-        """The zone of naive datetimes: `timezone`, else UTC, or the machine's own with `enable_utc` off."""
-        if self.conf.timezone:
-            return zoneinfo.ZoneInfo(self.conf.timezone)
-        return dt.UTC if self.conf.enable_utc else LocalZone()
-
-    def close(self) -> None:
-        """Close connections; the app can be used again and connects anew."""
-        for name in ("broker", "backend"):
-            connection = self.__dict__.pop(name, None)
-            if connection is not None:
-                connection.close()
-        self.__dict__.pop("publisher", None)
-        self.__dict__.pop("waiter", None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
     def set_current(self) -> None:
         """Make this the current app."""
         current.set_current_app(self)
@@ -686,31 +366,3 @@ class TQ:
 
     def __repr__(self) -> str:
         return f"<TQ {self.main or '__main__'}>"
-
-
-def _routing(options: CallOptions) -> dict[str, Any]:
-    return {name: value for name in ROUTING if (value := getattr(options, name)) is not None}
-
-
-def _repr_of(value: Any, before: Any, text: str | None) -> str:
-    """What logs and events show of arguments that a retry changes; a text that the caller chose hides these too."""
-    forms = (before, tuple(before)) if isinstance(before, list) else (before,)
-    return saferepr(value) if text is None or text in map(saferepr, forms) else text
-
-
-def _forget_connections_after_fork(app: TQ) -> None:
-    reference = weakref.ref(app)
-
-    def forget() -> None:
-        known = reference()
-        if known is None:
-            return
-        known._oid = new_id()
-        known.__dict__.pop("waiter", None)
-        for name in ("broker", "backend"):
-            connection = known.__dict__.get(name)
-            if connection is not None:
-                connection.after_fork()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forget)

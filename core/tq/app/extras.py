@@ -10,7 +10,7 @@ from tq.config.setting import Setting
 from tq.contracts.hooks import ExtraSetting
 
 if TYPE_CHECKING:
-    from tq.app.app import TQ
+    from tq.app.sending import Sending
     from tq.plugins.hooks import HookManager
 
 Observer = Callable[..., None] | None
@@ -33,7 +33,7 @@ def _setting(extra: ExtraSetting, plugin: str) -> Setting:
     )
 
 
-def hooks_of(app: TQ) -> HookManager:
+def hooks_of(app: Sending) -> HookManager:
     """The hook manager of an app with its signals' receivers as they are now."""
     manager = app.hooks
     if manager.has(_SIGNALS):
@@ -45,7 +45,7 @@ def hooks_of(app: TQ) -> HookManager:
 _SIGNALS = "tq.signals"
 
 
-def publishing_hooks(app: TQ) -> tuple[Observer, Observer]:
+def publishing_hooks(app: Sending) -> tuple[Observer, Observer]:
     """Observers of messages before and after they are published; None where nobody listens."""
     # A web application may import the module that connects a receiver after its first publish.
     signals.before_task_publish.watch(app.hear_again)

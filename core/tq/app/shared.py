@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from tq.app.app import BoundTaskDecorator, TaskDecorator
 from tq.app.current import share
+from tq.app.decorators import BoundTaskDecorator, TaskDecorator
 from tq.app.make import make_task
 from tq.app.task import Task
 

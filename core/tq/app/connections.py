@@ -1,0 +1,183 @@
+"""What an app opens: settings, hooks, broker, result backend, and what stands directly on them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+import weakref
+import zoneinfo
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from tq.app.modules import import_object
+from tq.app.serializers import Serializers
+from tq.client.waiter import Waiter
+from tq.config import Settings
+from tq.errors import ImproperlyConfigured
+from tq.plugins import registry
+from tq.policy.route import QueueInfo, Router
+from tq.policy.times import LocalZone
+from tq.wire.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tq.contracts.broker import Broker
+    from tq.contracts.results import ResultBackend
+    from tq.contracts.serializer import Serializer
+    from tq.plugins.hooks import HookManager
+
+T = TypeVar("T")
+
+
+class Connections:
+    """The settings of an app, and all that is opened by them when it is first needed.
+
+    Making one connects to nothing and reads no file.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.conf: Settings = Settings(settings, plugins=self._extra_settings)
+        self.serializers: Serializers = Serializers(self.conf)
+        self._oid = new_id()
+        self._lock = threading.RLock()
+        _forget_connections_after_fork(self)
+
+    def config_from_object(
+        self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None
+    ) -> None:
+        """Take settings from a module, object or mapping, or the dotted path of one. `force` reads it now,
+        `silent` passes over a path that cannot be imported."""
+        self.conf.add_object(obj, namespace, silent=silent)
+        if force:
+            self.conf.get("broker_url")
+
+    def config_from_envvar(self, variable: str, silent: bool = False, force: bool = False) -> None:
+        """Take settings from the module that an environment variable names."""
+        self.conf.add_envvar(variable, silent=silent)
+        if force:
+            self.conf.get("broker_url")
+
+    def _extra_settings(self) -> Any:
+        from tq.app.extras import extra_settings
+
+        return extra_settings(self.hooks)
+
+    @cached_property
+    def hooks(self) -> HookManager:
+        """The hook plugins of this app, the installed ones loaded."""
+        from tq.plugins.hooks import HookManager
+
+        manager = HookManager()
+        manager.load()
+        return manager
+
+    # -- connections ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def broker(self) -> Broker:
+        """The broker of `broker_url`; it connects on first use."""
+        return self._once(
+            "broker",
+            lambda: registry.load_broker(self.conf.broker_url, self.conf.broker_transport_options),
+        )
+
+    @cached_property
+    def backend(self) -> ResultBackend | None:
+        """The result backend of `result_backend`, or None."""
+        url = self.conf.result_backend
+        if url is None or url.startswith("disabled"):
+            return None
+        return self._once(
+            "backend",
+            lambda: registry.load_backend(
+                url,
+                self.conf.result_backend_transport_options,
+                serializer=self._result_serializer(),
+                expires=self.conf.result_expires,
+            ),
+        )
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        """Two threads that need a connection at the same time get one: `cached_property` does not see to it."""
+        with self._lock:
+            known: T | None = self.__dict__.get(name)
+            if known is None:
+                known = self.__dict__[name] = make()
+            return known
+
+    def _result_serializer(self) -> Serializer:
+        conf = self.conf
+        writer = self.serializers[conf.result_serializer]
+        which = "accept_content" if conf.result_accept_content is None else "result_accept_content"
+        if writer.content_type not in self.serializers.readers(conf[which], which):
+            raise ImproperlyConfigured(
+                f"results are written with result_serializer = {conf.result_serializer!r}, and {which} = "
+                f"{list(conf[which])!r} forbids to read them; name it there, or choose another serializer"
+            )
+        return writer
+
+    @cached_property
+    def waiter(self) -> Waiter:
+        """Waits for the results that are awaited."""
+        return Waiter(self._required_backend)
+
+    def _required_backend(self) -> ResultBackend:
+        if self.backend is None:
+            raise ImproperlyConfigured("no result backend is configured, so nothing can be awaited")
+        return self.backend
+
+    @cached_property
+    def router(self) -> Router:
+        """Decides queues, as the settings were when it was first needed."""
+        conf = self.conf
+        return Router(
+            conf.task_routes,
+            default_queue=conf.task_default_queue,
+            default_priority=conf.task_default_priority,
+            queues=[QueueInfo(q.name, q.exchange, q.routing_key) for q in conf.task_queues or ()],
+            create_missing=conf.task_create_missing_queues,
+            resolve=import_object,
+        )
+
+    @cached_property
+    def timezone(self) -> dt.tzinfo:
+        """The zone of naive datetimes: `timezone`, else UTC, or the machine's own with `enable_utc` off."""
+        if self.conf.timezone:
+            return zoneinfo.ZoneInfo(self.conf.timezone)
+        return dt.UTC if self.conf.enable_utc else LocalZone()
+
+    def close(self) -> None:
+        """Close connections; the app can be used again and connects anew."""
+        for name in ("broker", "backend"):
+            connection = self.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
+        self.__dict__.pop("publisher", None)
+        self.__dict__.pop("waiter", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _forget_connections_after_fork(app: Connections) -> None:
+    reference = weakref.ref(app)
+
+    def forget() -> None:
+        known = reference()
+        if known is None:
+            return
+        known._oid = new_id()
+        known.__dict__.pop("waiter", None)
+        for name in ("broker", "backend"):
+            connection = known.__dict__.get(name)
+            if connection is not None:
+                connection.after_fork()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)

@@ -1,0 +1,197 @@
+"""From a call to messages in the broker: single calls, the steps of canvases, and retries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tq.app import models
+from tq.app.connections import Connections
+from tq.app.options import check_retry_options, given_options
+from tq.app.registry import TaskRegistry
+from tq.app.retries import following
+from tq.canvas.launch import Step
+from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, make_call
+from tq.client.publisher import Publisher
+from tq.contracts.broker import Cap
+from tq.policy.route import Route
+from tq.policy.times import iso, start_of
+from tq.records import Envelope
+from tq.request import Request, current_request
+from tq.wire.call import TaskCall
+from tq.wire.protocol import write_task
+
+if TYPE_CHECKING:
+    from tq.app.task import Task
+
+
+class Sending(Connections):
+    """An app's tasks and connections put together: whatever becomes a message does so here."""
+
+    def __init__(self, settings: Mapping[str, Any], *, strict: bool) -> None:
+        super().__init__(settings)
+        self.tasks: TaskRegistry = TaskRegistry()
+        self._strict = strict
+
+    def publish_call(
+        self,
+        name: str,
+        task: Task[..., Any] | None,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        given: Mapping[str, Any],
+    ) -> str:
+        """Send one call with options that were checked; its id. `task` is None where it is not known here."""
+        options = CallOptions(**given) if given else NO_OPTIONS
+        parent = current_request.get()
+        call, delay = self._call(name, task, args, kwargs, options, parent)
+        self._publish([self._envelope(call, task, delay, options)], options)
+        return call.id
+
+    def has_trail(self, parent: Request) -> bool:
+        """Whether the running task notes what it sends as its children."""
+        task = self.tasks.get(parent.task)
+        return task is None or task.trail
+
+    def _call(
+        self,
+        name: str,
+        task: Task[..., Any] | None,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: CallOptions,
+        parent: Request | None = None,
+    ) -> tuple[TaskCall, float]:
+        return make_call(
+            name,
+            args,
+            kwargs,
+            options,
+            now=time.time(),
+            reply_to=self._oid,
+            ignore_result=self._ignores(task),
+            parent=parent,
+            zone=self.timezone,
+        )
+
+    def _ignores(self, task: Task[..., Any] | None) -> bool | None:
+        """None, for a task that is not known here, leaves it to the worker's own knowledge of the task."""
+        if task is None:
+            return self.conf.task_ignore_result or None
+        return self.conf.task_ignore_result if task.ignore_result is None else task.ignore_result
+
+    def _envelope(
+        self, call: TaskCall, task: Task[..., Any] | None, delay: float, options: CallOptions
+    ) -> Envelope:
+        wishes = {} if options is NO_OPTIONS else _routing(options)
+        route = self.router.route(call.task, call.args, call.kwargs, wishes, task)
+        return self._to(route, call, delay, options)
+
+    def _to(self, route: Route, call: TaskCall, delay: float, options: CallOptions) -> Envelope:
+        conf = self.conf
+        message = write_task(
+            call,
+            self.serializers[options.serializer or conf.task_serializer],
+            compression=options.compression or conf.task_compression,
+        )
+        if delay and Cap.DELAY not in self.broker.capabilities:
+            # The worker that gets it keeps to the eta in its header.
+            delay = 0.0
+        return Envelope(
+            message, route.queue, route.priority, delay, route.exchange, route.routing_key, options.unique
+        )
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Puts messages into the broker, within `broker_publish_timeout` seconds."""
+        from tq.app.extras import publishing_hooks
+
+        publishing, published = publishing_hooks(self)
+        return Publisher(
+            self.broker,
+            timeout=self.conf.broker_publish_timeout,
+            publishing=publishing,
+            published=published,
+        )
+
+    def hear_again(self) -> None:
+        """Look the receivers of the publishing signals up again; they are bound once, so that none costs nothing."""
+        self.__dict__.pop("publisher", None)
+
+    def _publish(self, envelopes: Sequence[Envelope], options: CallOptions) -> None:
+        self.publisher.publish(
+            envelopes,
+            retry=self.conf.task_publish_retry if options.retry is None else options.retry,
+            policy=options.retry_policy or self.conf.task_publish_retry_policy,
+            timeout=options.timeout,
+        )
+
+    def step_envelope(self, step: Step, *, follows: bool = False) -> Envelope:
+        """The message of one call of a canvas. What `follows` a task is stored once, however often that task
+        runs; not so what replaced a task, for it has the id of a message that was there before."""
+        task = self.tasks.get(step.task)
+        own = task.call_options() if task is not None else {}
+        given = self.known_options(step.options)
+        args, kwargs = step.args, step.kwargs
+        if task is not None and not follows:
+            if task._check is not None and self._strict:
+                task._check(*args, **kwargs)
+            if task.pydantic:
+                args, kwargs = models.dump_arguments(args, kwargs)
+        unique = follows and not given.get("replaced_task_nesting")
+        options = CallOptions(**{"unique": unique, **given_options(own, given)})
+        call, delay = self._call(step.task, task, args, kwargs, options)
+        return self._envelope(call, task, delay, options)
+
+    def publish_steps(
+        self, steps: Sequence[Step], options: Mapping[str, Any], *, follows: bool = False
+    ) -> None:
+        """Send several calls at once; of `options` those about publishing count."""
+        said = CallOptions(
+            retry=options.get("retry"),
+            retry_policy=options.get("retry_policy"),
+            timeout=options.get("timeout"),
+        )
+        self._publish([self.step_envelope(step, follows=follows) for step in steps], said)
+
+    def known_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a signature without those that only its sender knows; Celery freezes empty places too."""
+        return {name: value for name, value in options.items() if name in CALL_OPTIONS and value is not None}
+
+    def next_attempt(
+        self,
+        task: Task[..., Any],
+        request: Request,
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        countdown: float | None,
+        eta: Any,
+        given: Mapping[str, Any],
+    ) -> Any:
+        """What `Task.retry` asks for: the same id, one more retry. An envelope; for an eager run its call.
+
+        It goes to the queue that the last attempt came from, unless `given` names another.
+        """
+        check_retry_options(given)
+        said, now = CallOptions(**given), time.time()
+        start = start_of(countdown, eta, now, self.timezone)
+        call = following(task, request.call, args, kwargs, said, now, self.timezone)
+        call = msgspec.structs.replace(call, eta=None if start is None else iso(start))
+        if request.is_eager:
+            return call
+        route = Route(request.queue, priority=call.priority)
+        if said.queue is not None or said.routing_key is not None:
+            route = self.router.route(call.task, call.args, call.kwargs, _routing(said), task)
+        written = CallOptions(
+            serializer=said.serializer or task.serializer or call.serializer,
+            compression=said.compression or task.compression or call.compression,
+        )
+        return self._to(route, call, 0.0 if start is None else max(0.0, start - now), written)
+
+
+def _routing(options: CallOptions) -> dict[str, Any]:
+    return {name: value for name in ROUTING if (value := getattr(options, name)) is not None}
