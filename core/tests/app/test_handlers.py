@@ -12,7 +12,8 @@ from tq.records import Action, Delivery, Settlement
 from tq.wire.call import TaskCall
 from tq.wire.json import JsonSerializer
 from tq.wire.protocol import write_task
-from tq.worker.execute import Executor, Run
+from tq.worker.execute import Executor
+from tq.worker.run import Run
 from tq.worker.seat import LocalSeat
 
 Told = list[tuple[Any, ...]]

@@ -16,7 +16,8 @@ from tq.wire.call import TaskCall
 from tq.wire.isotime import parse_iso
 from tq.wire.json import JsonSerializer
 from tq.wire.protocol import read_task, write_task
-from tq.worker.execute import Executor, Run
+from tq.worker.execute import Executor
+from tq.worker.run import Run
 from tq.worker.seat import LocalSeat
 
 JSON = {"application/json": JsonSerializer()}

@@ -11,7 +11,7 @@ import pytest
 import tq
 from tq.contracts.hooks import COLLECTING
 from tq.plugins.observer import hook_arguments, hook_names
-from tq.worker.execute import Observers
+from tq.worker.run import Observers
 from tq.worker.worker import Worker
 
 PACKAGE = Path(tq.__file__).parent

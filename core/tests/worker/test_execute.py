@@ -18,9 +18,10 @@ from tq.policy.ratelimit import TokenBucket
 from tq.records import Action, Delivery, Envelope, Message, Revocation, Settlement, Undecodable
 from tq.request import current_request
 from tq.wire.call import TaskCall
-from tq.worker.execute import Executor, Observers, Run
+from tq.worker.execute import Executor
 from tq.worker.follow import FollowUp
 from tq.worker.revocations import Revocations
+from tq.worker.run import Observers, Run
 from tq.worker.seat import LocalSeat
 
 CALL = TaskCall("id", "t", (1, 2), {"c": 3}, root_id="id")
@@ -204,7 +205,7 @@ def test_the_traceback_of_a_failure_begins_with_the_task_s_own_frames() -> None:
     result = run_through(executor(plan(raising(ValueError("x")))), delivery(CALL))[1].result
     assert result is not None
     assert result.traceback is not None
-    assert "worker/execute.py" not in result.traceback
+    assert "tq/worker/" not in result.traceback
     assert "in body" in result.traceback
     assert result.traceback.endswith("ValueError: x\n")
 

@@ -21,9 +21,10 @@ from tq.wire.call import TaskCall
 from tq.wire.json import JsonSerializer
 from tq.wire.protocol import write_task
 from tq.worker.engine import InlineEngine
-from tq.worker.execute import Executor, Observers
+from tq.worker.execute import Executor
 from tq.worker.link import Stores
 from tq.worker.plan import TaskPlan
+from tq.worker.run import Observers
 from tq.worker.seat import LocalSeat
 from tq.worker.slots import SlotsEngine
 

@@ -16,8 +16,9 @@ from tq.client.result import EagerResult
 from tq.records import Delivery, Message, TaskMeta
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
-from tq.worker.execute import Executor, Run
+from tq.worker.execute import Executor
 from tq.worker.outcome import Outcome
+from tq.worker.run import Run
 from tq.worker.seat import LocalSeat
 
 if TYPE_CHECKING:

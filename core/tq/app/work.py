@@ -24,10 +24,11 @@ from tq.wire.ids import new_id
 from tq.worker.autoscale import Autoscaler
 from tq.worker.chords import Chords
 from tq.worker.engine import Limits
-from tq.worker.execute import Executor, Observers
+from tq.worker.execute import Executor
 from tq.worker.link import Stores
 from tq.worker.losses import Losses
 from tq.worker.revocations import Revocations
+from tq.worker.run import Observers
 from tq.worker.setup import WorkerSetup
 from tq.worker.worker import Worker
 

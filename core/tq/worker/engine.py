@@ -21,9 +21,11 @@ from tq.errors import BrokerError, SoftTimeLimitExceeded
 from tq.policy.batch import LARGEST, BatchSize
 from tq.records import Action, Delivery, Settlement
 from tq.worker.alarm import Alarm
-from tq.worker.execute import Executor, Run, TimeLimits, started_document
+from tq.worker.documents import started_document
+from tq.worker.execute import Executor
 from tq.worker.link import Link, Stores
 from tq.worker.outcome import GIVEN_BACK, Outcome
+from tq.worker.run import Run, TimeLimits
 
 T = TypeVar("T")
 logger = logging.getLogger("tq.worker")

@@ -21,9 +21,10 @@ from tq.errors import (
 )
 from tq.records import Action, Delivery, Undecodable
 from tq.wire.protocol import TaskCall, identify, read_task
-from tq.worker.execute import Executor, Run
+from tq.worker.execute import Executor
 from tq.worker.link import Stores
 from tq.worker.outcome import Outcome
+from tq.worker.run import Run
 
 logger = logging.getLogger("tq.worker")
 

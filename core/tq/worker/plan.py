@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tq.policy.ratelimit import TokenBucket
+from tq.wire.call import TaskCall
 
 Handler = Callable[..., Any]
 
@@ -53,3 +54,7 @@ class TaskPlan:
     def takes_einfo(self) -> bool:
         """Whether a handler wants to know about an exception."""
         return (self.on_failure or self.on_retry or self.after_return) is not None
+
+    def ignores(self, call: TaskCall) -> bool:
+        """Whether nobody wants the result of this call; what the call says counts before the task's own word."""
+        return self.ignore_result if call.ignore_result is None else call.ignore_result

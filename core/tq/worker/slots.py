@@ -22,10 +22,12 @@ from tq.contracts.pool import Seat, Spawn, StopMode
 from tq.errors import BrokerError
 from tq.policy.batch import LARGEST, BatchSize
 from tq.records import Action, Delivery, Settlement
+from tq.worker.documents import started_document
 from tq.worker.engine import IDLE_WAIT, NO_WORKER_LIMITS, PATIENCE, Limits, drain
-from tq.worker.execute import Executor, Run, TimeLimits, started_document
+from tq.worker.execute import Executor
 from tq.worker.link import Link, Stores
 from tq.worker.outcome import Outcome
+from tq.worker.run import Run, TimeLimits
 
 logger = logging.getLogger("tq.worker")
 

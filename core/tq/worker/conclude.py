@@ -1,0 +1,107 @@
+"""The last step of a delivery: what the stores have to do, now that the outcome is known."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from tq import states
+from tq.errors import Retry
+from tq.records import Action, Settlement, TaskMeta
+from tq.wire.call import TaskCall
+from tq.wire.exceptions import exception_document
+from tq.worker.documents import extended
+from tq.worker.follow import NOTHING, Followed, FollowUp
+from tq.worker.outcome import GIVEN_BACK, Outcome, cause_of, traceback_text
+from tq.worker.run import Run
+from tq.worker.steps import Steps
+
+logger = logging.getLogger("tq.task")
+
+_ACTIONS = {states.REJECTED: states.FAILURE}
+
+
+class Concluding(Steps):
+    """Plain data for the engine, which carries it to the stores."""
+
+    __slots__ = ()
+
+    def conclude(self, run: Run) -> Settlement:
+        """What the stores have to do now that the outcome is known."""
+        try:
+            return self._conclude(run)
+        except Exception as exc:
+            # Callbacks come with the message and may be anything.
+            name, task_id = (run.call.task, run.call.id) if run.call else (None, None)
+            logger.exception(
+                "what follows task %s[%s] in queue %s cannot be sent", name, task_id, run.delivery.queue
+            )
+            run.outcome = Outcome(
+                states.FAILURE, exc, traceback_text(exc), dead=f"{type(exc).__name__}: {exc}"
+            )
+            return Settlement(
+                run.delivery, Action.DEAD, 0.0, run.outcome.dead, (), self.result_of(run, run.outcome)
+            )
+
+    def _conclude(self, run: Run) -> Settlement:
+        outcome = run.outcome or GIVEN_BACK
+        follow = self._following(run, outcome)
+        if outcome.requeue:
+            action = Action.REQUEUE
+        elif outcome.dead:
+            action = Action.DEAD
+        else:
+            action = Action.ACK
+        result = self.result_of(run, outcome)
+        plain = (run.delivery, action, outcome.delay, outcome.dead, follow.publish, result)
+        if follow.starts or follow.members or follow.ends:
+            return Followed(*plain, follow.starts, follow.members, follow.ends)
+        return Settlement(*plain)
+
+    def _following(self, run: Run, outcome: Outcome) -> FollowUp:
+        call, request = run.call, run.request
+        own = FollowUp(tuple(request.follow_ups), tuple(request.starts)) if request is not None else NOTHING
+        # What replaces a task goes on with its chain and its chord.
+        replaced = outcome.state == states.IGNORED and bool(own.publish)
+        if call is None or self.follow_up is None or replaced or not _continues(call, outcome):
+            return own
+        follow = self.follow_up(call, outcome, run.delivery)
+        if request is not None and follow.children and getattr(run.plan and run.plan.task, "trail", True):
+            request.children.extend(follow.children)
+        return own.joined(follow) if own.publish else follow
+
+    def result_of(self, run: Run, outcome: Outcome) -> TaskMeta | None:
+        """The result document to store, or None where nothing is kept."""
+        call, plan, state = run.call, run.plan, outcome.state
+        if call is None or self.freeze is None or outcome.requeue or state == states.IGNORED:
+            return None
+        if plan is None:
+            if call.ignore_result:
+                return None
+        elif plan.ignores(call) and not (state == states.FAILURE and plan.store_errors):
+            return None
+        value = outcome.value
+        if isinstance(value, Retry):
+            value = cause_of(value)
+        children = run.request.children if run.request is not None else None
+        return TaskMeta(
+            task_id=call.id,
+            status=_ACTIONS.get(state, state),
+            result=value if state == states.SUCCESS else exception_document(value),
+            traceback=outcome.traceback,
+            children=list(children) if children else [],
+            date_done=datetime.now(UTC).isoformat() if state != states.RETRY else None,
+            group_id=call.group,
+            parent_id=call.parent_id,
+            **(extended(run, self.hostname) if plan is not None and plan.extended else {}),
+        )
+
+
+def _continues(call: TaskCall, outcome: Outcome) -> bool:
+    state = outcome.state
+    if outcome.requeue or state in (states.RETRY, states.PENDING):
+        return False
+    waiting = bool(call.chain or call.chord)
+    if state == states.SUCCESS:
+        return waiting or bool(call.callbacks)
+    return waiting or (bool(call.errbacks) and state in (states.FAILURE, states.REVOKED))

@@ -1,0 +1,62 @@
+"""Bodies that are coroutines: awaited, limited, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Generator
+from typing import Any
+
+from tq.contracts.pool import ColdStop
+from tq.errors import SoftTimeLimitExceeded
+
+
+def await_here(value: Any) -> Any:
+    """Run a coroutine body on a loop of its own, for engines without one."""
+    return asyncio.run(_as_coroutine(value))
+
+
+async def within(seconds: float | None, body: Awaitable[Any]) -> Any:
+    """Await a body, and raise its soft time limit inside it."""
+    if not seconds:
+        return await body
+    async with asyncio.timeout(seconds) as limit:
+        return await _Limited(body, limit, seconds)
+
+
+class _Limited:
+    """Awaits a body in such a way that it sees `SoftTimeLimitExceeded` where the limit cancels it."""
+
+    def __init__(self, body: Awaitable[Any], limit: asyncio.Timeout, seconds: float) -> None:
+        self._body = body
+        self._limit = limit
+        self._seconds = seconds
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        steps = self._body.__await__()
+        thrown: BaseException | None = None
+        told = False
+        while True:
+            try:
+                waited_for = next(steps) if thrown is None else steps.throw(thrown)
+            except StopIteration as end:
+                return end.value
+            thrown = None
+            try:
+                yield waited_for
+            except asyncio.CancelledError as cancelled:
+                # The limit cancels once; a second time it is somebody else.
+                is_limit = self._limit.expired() and not told
+                told = told or is_limit
+                thrown = SoftTimeLimitExceeded(self._seconds) if is_limit else cancelled
+
+
+def cancelled_from_outside(exc: BaseException) -> bool:
+    """Whether a cold stop ended this body; one that raises CancelledError by itself has failed."""
+    if isinstance(exc, ColdStop):
+        return True
+    task = asyncio.current_task()
+    return isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+async def _as_coroutine(value: Any) -> Any:
+    return await value

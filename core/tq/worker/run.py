@@ -1,0 +1,51 @@
+"""One delivery inside the worker, and who hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tq.records import Delivery
+from tq.request import Request
+from tq.wire.call import TaskCall
+from tq.worker.outcome import Outcome
+from tq.worker.plan import TaskPlan
+
+Observer = Callable[..., None] | None
+TimeLimits = tuple[float | None, float | None]
+"""Soft and hard limit, seconds."""
+NO_LIMITS: TimeLimits = (None, None)
+
+
+@dataclass(slots=True)
+class Observers:
+    """The hooks of one worker, bound once; None where nobody listens."""
+
+    task_received: Observer = None
+    task_prerun: Observer = None
+    task_postrun: Observer = None
+    task_success: Observer = None
+    task_failure: Observer = None
+    task_retry: Observer = None
+    task_revoked: Observer = None
+    task_rejected: Observer = None
+    task_unknown: Observer = None
+    message_rejected: Observer = None
+
+
+@dataclass(slots=True)
+class Run:
+    """One delivery inside the worker. `outcome` is None until it is known how it ends."""
+
+    delivery: Delivery
+    call: TaskCall | None = None
+    plan: TaskPlan | None = None
+    request: Request | None = None
+    outcome: Outcome | None = None
+    started: float = 0.0
+
+    @property
+    def receipt(self) -> int:
+        """The receipt as seats can note it."""
+        receipt = self.delivery.receipt
+        return receipt if type(receipt) is int else 0

@@ -1,0 +1,39 @@
+"""What the steps of a delivery share: `admit`, `perform` and `conclude` read these fields and change none."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tq.contracts.serializer import Serializer
+from tq.records import Delivery
+from tq.wire.call import TaskCall
+from tq.worker.follow import FollowUp
+from tq.worker.outcome import Outcome
+from tq.worker.plan import TaskPlan
+from tq.worker.revocations import Revocations
+from tq.worker.run import Observers
+
+logger = logging.getLogger("tq.task")
+
+
+@dataclass(slots=True)
+class Steps:
+    """`follow_up` says what comes after a run: callbacks, chains, chords."""
+
+    plans: Mapping[str, TaskPlan]
+    readers: Mapping[str, Serializer]
+    size_limit: int
+    hostname: str = ""
+    freeze: Callable[[Any], Any] | None = None
+    """Makes a copy of a result as the result serializer will write it; None where no results are kept."""
+    follow_up: Callable[[TaskCall, Outcome, Delivery], FollowUp] | None = None
+    counts: bool = False
+    """Whether the members of chords can be counted."""
+    revocations: Revocations | None = None
+    observers: Observers = field(default_factory=Observers)
+    clock: Callable[[], float] = time.time
+    log_info: bool = field(default_factory=lambda: logger.isEnabledFor(logging.INFO))
