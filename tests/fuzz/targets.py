@@ -14,10 +14,10 @@ from tq.wire.envelope import pack, unpack
 from tq.wire.exceptions import exception_document, rebuild_exception
 from tq.wire.json import JsonSerializer
 from tq.wire.protocol import TaskCall, identify, read_task, write_task
+from tq.wire.result_document import read_document
 from tq.worker.execute import Executor
 from tq_auth.frame import pack as pack_signed
 from tq_auth.frame import unpack as unpack_signed
-from tq_redis.document import read_document
 from tq_sql.results import to_meta
 
 _JSON = JsonSerializer()

@@ -13,8 +13,8 @@ from tq.wire.compression import compress
 from tq.wire.envelope import pack, unpack
 from tq.wire.json import JsonSerializer
 from tq.wire.protocol import identify, read_task
+from tq.wire.result_document import read_document
 from tq.worker.execute import Executor
-from tq_redis.document import read_document
 from tq_sql.results import to_meta
 
 JSON = JsonSerializer()

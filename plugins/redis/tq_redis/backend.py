@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq.contracts.results import BackendCap, ResultBackend
+from tq.wire.result_document import read_document, write_document
 from tq_redis.address import Address
-from tq_redis.document import read_document, write_document
 from tq_redis.groups import Groups
 from tq_redis.link import Down, Refused, pack
 from tq_redis.options import BackendOptions, refuse_explained

@@ -25,7 +25,7 @@ _LARGEST = 512 * 1024 * 1024
 
 
 def write_document(meta: TaskMeta, serializer: Serializer) -> bytes:
-    """The bytes of a document; its status comes first, which `lua/common.lua` relies on.
+    """The bytes of a document; its status comes first, which drivers may rely on.
 
     Raises `BackendError` where the result has no form in the serializer.
     """

@@ -1,0 +1,37 @@
+"""Result documents: in Celery's form, and read also where Celery compressed them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tq.errors import BackendError
+from tq.records import TaskMeta
+from tq.wire.compression import compress
+from tq.wire.json import JsonSerializer
+from tq.wire.result_document import read_document, write_document
+
+JSON = JsonSerializer()
+
+
+def test_a_document_comes_back_as_it_was_written() -> None:
+    meta = TaskMeta("a", "SUCCESS", {"k": [1, "größe"]}, group_id="g", name="n", args=[1], retries=2)
+    assert read_document("a", write_document(meta, JSON), JSON) == meta
+
+
+def test_the_status_comes_first_and_fields_without_a_value_are_left_out_as_celery_does() -> None:
+    raw = write_document(TaskMeta("a", "STARTED"), JSON)
+    assert raw.startswith(b'{"status"')
+    assert list(JSON.loads(raw)) == ["status", "result", "traceback", "children", "date_done", "task_id"]
+
+
+@pytest.mark.parametrize("method", ["gzip", "bzip2", "lzma"])
+def test_a_compressed_document_is_read(method: str) -> None:
+    packed, content_type = compress(write_document(TaskMeta("a", "SUCCESS", 1), JSON), method)
+    raw = b"\0celery-compressed\0" + content_type.encode() + b"\0" + packed
+    assert read_document("a", raw, JSON).result == 1
+
+
+@pytest.mark.parametrize("raw", [b"", b"[1]", b"{", b'{"result": 1}', b"\0celery-compressed\0x\0y"])
+def test_what_is_no_document_is_an_error_that_names_the_task(raw: bytes) -> None:
+    with pytest.raises(BackendError, match="task-7"):
+        read_document("task-7", raw, JSON)
