@@ -27,15 +27,13 @@ def _schedules(state: Globals) -> Schedules:
 
 
 def _when(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    if value.lstrip().startswith("{"):
+        example = """'{"type": "solar", "event": "sunset", "lat": 52, "lon": 13}'"""
+        return Json(dict, example).convert(value, param, ctx)
     try:
         return float(value)
     except ValueError:
-        pass
-    if value.lstrip().startswith("{"):
-        return Json(dict, """'{"type": "solar", "event": "sunset", "lat": 52, "lon": 13}'""").convert(
-            value, param, ctx
-        )
-    return value
+        return value
 
 
 @click.group()

@@ -38,30 +38,36 @@ class JsonSerializer:
     def dumps(self, value: Any) -> bytes:
         """Write a value as UTF-8 JSON. Raises `EncodeError`, naming the type that has no form here."""
         try:
-            if _is_plain(value):
-                return _encode_plain(value)
+            return _encode_plain(value) if _is_plain(value) else _dump_typed(value)
         except (UnicodeError, RecursionError):
-            pass  # Lone surrogates have an escaped form, and the next encoder words the error for cycles.
-        try:
-            return _encode_typed(value).encode("ascii")
-        except RecursionError as exc:
-            raise EncodeError("the value holds itself or is nested too deeply for JSON") from exc
-        except Exception as exc:  # `__json__` and tzinfo are the user's code and may raise anything
-            raise EncodeError(f"cannot write the value as JSON: {exc}") from exc
+            # Lone surrogates have an escaped form, and that encoder words the error for cycles.
+            return _dump_typed(value)
 
     def loads(self, data: bytes) -> Any:
         """Read JSON. Raises `DecodeError` for anything that is not well-formed, or an unknown `__type__`."""
-        if b"__type__" not in data:
-            try:
-                return _decode_plain(data)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                pass  # Python's own writers produce NaN and lone surrogates; only the reader below knows them.
         try:
-            return json.loads(data.decode("utf-8"), object_hook=_read_typed)
-        except RecursionError as exc:
-            raise DecodeError("the JSON is nested too deeply") from exc
-        except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as exc:
-            raise DecodeError(f"not readable as JSON: {str(exc)[:_MOST]}") from exc
+            return _load_typed(data) if b"__type__" in data else _decode_plain(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            # Python's own writers produce NaN and lone surrogates; only that reader knows them.
+            return _load_typed(data)
+
+
+def _dump_typed(value: Any) -> bytes:
+    try:
+        return _encode_typed(value).encode("ascii")
+    except RecursionError as exc:
+        raise EncodeError("the value holds itself or is nested too deeply for JSON") from exc
+    except Exception as exc:  # `__json__` and tzinfo are the user's code and may raise anything
+        raise EncodeError(f"cannot write the value as JSON: {exc}") from exc
+
+
+def _load_typed(data: bytes) -> Any:
+    try:
+        return json.loads(data.decode("utf-8"), object_hook=_read_typed)
+    except RecursionError as exc:
+        raise DecodeError("the JSON is nested too deeply") from exc
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as exc:
+        raise DecodeError(f"not readable as JSON: {str(exc)[:_MOST]}") from exc
 
 
 def _is_plain(value: Any) -> bool:
