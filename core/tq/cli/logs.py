@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO
 
+from tq.cli.records import JsonFormatter, TaskRecords
 from tq.config import Settings
 from tq.errors import ImproperlyConfigured
-from tq.request import current_request
 
 _COLORS = {"DEBUG": "\033[34m", "WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[35m"}
 _RESET = "\033[0m"
@@ -28,12 +28,9 @@ class Formatter(logging.Formatter):
         self._color = color
 
     def format(self, record: logging.LogRecord) -> str:
-        request = current_request.get()
-        if request is None or record.name.startswith("tq."):
-            text = self._plain.format(record)
-        else:
-            record.task_name, record.task_id = request.task, request.id
-            text = self._inside.format(record)
+        # What tq itself logs of a task names it already.
+        is_inside = hasattr(record, "task_id") and not record.name.startswith("tq.")
+        text = (self._inside if is_inside else self._plain).format(record)
         color = _COLORS.get(record.levelname) if self._color else None
         return f"{color}{text}{_RESET}" if color else text
 
@@ -79,22 +76,26 @@ def redirected_output(conf: Settings) -> Iterator[None]:
 
 def set_up_logging(conf: Settings, level: str, logfile: str | None, color: bool | None) -> None:
     """Send the root logger's records to stderr or a file. `level` is a name; `color` None: where it goes to
-    a terminal."""
+    a terminal. Handlers of the program's own see the running task in each record as well."""
+    logging.setLogRecordFactory(TaskRecords(logging.getLogRecordFactory()))
     root = logging.getLogger()
     if conf.worker_hijack_root_logger or not root.handlers:
         stream: TextIO = sys.__stderr__ or sys.stderr
         handler = _file_handler(logfile) if logfile else logging.StreamHandler(stream)
-        wanted = conf.worker_log_color if color is None else color
-        colored = wanted if wanted is not None else not logfile and stream.isatty()
-        handler.setFormatter(
-            Formatter(
-                logging.Formatter(conf.worker_log_format, conf.worker_log_datefmt),
-                logging.Formatter(conf.worker_task_log_format, conf.worker_task_log_datefmt),
-                color=colored,
-            )
-        )
+        handler.setFormatter(_formatter(conf, stream, color, to_file=bool(logfile)))
         root.handlers[:] = [handler]
     root.setLevel(level.upper())
+
+
+def _formatter(conf: Settings, stream: TextIO, color: bool | None, *, to_file: bool) -> logging.Formatter:
+    if conf.worker_log_json:
+        return JsonFormatter()
+    wanted = conf.worker_log_color if color is None else color
+    return Formatter(
+        logging.Formatter(conf.worker_log_format, conf.worker_log_datefmt),
+        logging.Formatter(conf.worker_task_log_format, conf.worker_task_log_datefmt),
+        color=wanted if wanted is not None else not to_file and stream.isatty(),
+    )
 
 
 def _file_handler(path: str) -> logging.FileHandler:

@@ -66,6 +66,7 @@ class SettingsFields:
     worker_enable_remote_control: bool
     worker_send_task_events: bool
     worker_hijack_root_logger: bool
+    worker_log_json: bool
     worker_log_color: bool | None
     worker_log_format: str
     worker_log_datefmt: str | None

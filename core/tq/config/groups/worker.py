@@ -127,6 +127,13 @@ SETTINGS = (
         group=GROUP,
     ),
     Setting(
+        name="worker_log_json",
+        type=bool,
+        default=False,
+        doc="Log lines are JSON objects (`--log-json`); then formats and colours have no effect.",
+        group=GROUP,
+    ),
+    Setting(
         name="worker_log_color",
         type=bool | None,
         default=None,
