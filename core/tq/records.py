@@ -159,7 +159,11 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
 
 class Revocation(msgspec.Struct, frozen=True):
-    """A task that must not run. `terminate`: end it by `signal` where it runs already."""
+    """A task that must not run. `terminate`: end it by `signal` where it runs already.
+
+    `task_id` may also be a text of `tq.wire.stamps.stamp_key`, which stands for all tasks with that stamp. A
+    broker need not know the difference.
+    """
 
     task_id: str
     terminate: bool = False

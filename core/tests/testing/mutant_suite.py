@@ -7,6 +7,7 @@ import pytest
 from tq.testing import BrokerConformance, PoolConformance, ResultBackendConformance, SerializerConformance
 from tq.testing.mutants.backends import BACKENDS
 from tq.testing.mutants.brokers import BROKERS, BrokerMutant
+from tq.testing.mutants.memories import MEMORIES
 from tq.testing.mutants.pools import POOLS
 from tq.testing.mutants.serializers import SERIALIZERS
 
@@ -44,7 +45,7 @@ class Pool(Impatient, PoolConformance):
 
 
 for suite, attribute, mutants in (
-    (Broker, "broker_class", BROKERS),
+    (Broker, "broker_class", (*BROKERS, *MEMORIES)),
     (Backend, "backend_class", BACKENDS),
     (Serializer, "serializer_class", SERIALIZERS),
     (Pool, "pool_class", POOLS),

@@ -13,6 +13,7 @@ from tq.contracts.broker import Cap, Consumer
 from tq.contracts.pool import Pool, PoolCap, Seat, StopMode
 from tq.errors import BrokerUnavailable
 from tq.records import Delivery, Revocation
+from tq.wire.stamps import stamp_key
 from tq.worker.losses import Losses
 from tq.worker.revocations import FRESH
 from tq.worker.seat import LocalSeat
@@ -180,3 +181,18 @@ def test_an_outage_while_it_looks_is_the_callers_and_the_next_look_goes_on(
         with pytest.raises(BrokerUnavailable):
             scene.tick()
     assert scene.tick(0.1) == [(int(scene.held[0].receipt), signal.SIGTERM)]
+
+
+def test_what_runs_is_ended_by_one_of_its_stamps_too() -> None:
+    shop = Shop()
+    shop.send(1, stamps={"tenant": ["a", "b"]}, stamped_headers=["tenant"])
+    (held,) = shop.broker.consumer(("q",), "c", lease=30).receive(1, 0)
+    seat = LocalSeat()
+    seat.consumer_id = "c"
+    seat.begin(int(held.receipt), 1.0, 0.0, 0.0)
+    work = executor(plan(lambda number: number))
+    pool = Killer(WorkerSetup(shop.stores, work, Losses(shop.stores, work)), [seat])
+    terminations = Terminations(shop.broker, pool, Clock())
+    shop.broker.revoke([Revocation(stamp_key("tenant", "b"), True)], expires=60)
+    terminations.tick()
+    assert pool.ended == [(int(held.receipt), signal.SIGTERM)]

@@ -32,6 +32,7 @@ from tq.records import Delivery, Revocation, TaskMeta
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 from tq.wire.exceptions import exception_document, rebuild_exception
+from tq.wire.stamps import stamp_keys
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -357,6 +358,14 @@ class TQ(Sending):
         if Cap.REVOKE not in self.broker.capabilities:
             raise ImproperlyConfigured(f"{type(self.broker).__name__} cannot keep revocations")
         self.broker.revoke([Revocation(i, terminate, signal) for i in task_ids], expires=_REVOKED_FOR)
+
+    def revoke_by_stamped_headers(
+        self, headers: Mapping[str, Any], *, terminate: bool = False, signal: str = "SIGTERM"
+    ) -> None:
+        """The same for all tasks that carry one of these stamps: `{"tenant": ["a", "b"]}`, for a week."""
+        if not headers:
+            raise InvalidTask('revoke_by_stamped_headers needs stamps, such as {"tenant": ["a", "b"]}')
+        self.revoke(stamp_keys(headers), terminate=terminate, signal=signal)
 
     def set_current(self) -> None:
         """Make this the current app."""

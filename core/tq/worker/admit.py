@@ -86,7 +86,7 @@ class Admitting(Steps):
             # Running it would succeed and leave its chord waiting for ever.
             missing = "result_backend cannot count groups here" if call.group else "it names no group"
             return self._refused(call, InvalidTask(f"part of a chord that cannot be completed: {missing}"))
-        if self.revocations is not None and call.id in self.revocations.known:
+        if self.revocations is not None and self.revocations.meets(call):
             return self._revoked(call, "revoked")
         return None
 

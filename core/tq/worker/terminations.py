@@ -11,6 +11,7 @@ from tq.contracts.broker import Broker, Cap
 from tq.contracts.pool import Pool, PoolCap, Seat
 from tq.records import Delivery, Revocation, Undecodable
 from tq.wire.protocol import identify
+from tq.wire.stamps import stamp_keys
 from tq.worker.revocations import FRESH, Revocations
 
 logger = logging.getLogger("tq.worker")
@@ -50,14 +51,18 @@ class Terminations:
         if not consumer_id or receipt < 0:
             return
         for delivery in self._broker.held(consumer_id, (receipt,)):
-            found = self._wanted.get(_id_of(delivery))
+            names = _names_of(delivery)
+            found = next((self._wanted[name] for name in names if name in self._wanted), None)
             if found is not None and self._pool.terminate(seat, receipt, _number(found[0])):
-                logger.info("ends task %s, which was revoked", found[0].task_id)
+                logger.info("ends task %s, which was revoked", names[0])
 
 
-def _id_of(delivery: Delivery) -> str:
+def _names_of(delivery: Delivery) -> list[str]:
+    """What a revocation of this task may be called: its id first, then its stamps."""
     message = delivery.message
-    return "" if isinstance(message, Undecodable) else identify(message)[0] or ""
+    if isinstance(message, Undecodable):
+        return []
+    return [identify(message)[0] or "", *stamp_keys(message.headers.get("stamps"))]
 
 
 def _number(revocation: Revocation) -> int:

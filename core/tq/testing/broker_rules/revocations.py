@@ -34,6 +34,14 @@ class Revocations:
         assert one in kit.broker().revoked()[1]
 
     @needs(Cap.REVOKE)
+    def test_a_revocation_of_any_text_is_kept_as_it_is(self, kit: BrokerKit, broker: Broker) -> None:
+        version, _ = broker.revoked()
+        # Stamps travel as such texts; see `tq.wire.stamps`.
+        name = f'stamp:["größe 🐇","{names(1)[0]}"]'.ljust(200, "x")
+        broker.revoke([Revocation(name)], expires=HOUR)
+        assert list(kit.broker().revoked(version)[1]) == [Revocation(name)]
+
+    @needs(Cap.REVOKE)
     def test_revocations_are_told_once_to_who_asks_with_the_version(
         self, kit: BrokerKit, broker: Broker
     ) -> None:

@@ -12,7 +12,7 @@ from tq.brokers.memory import MemoryBroker, MemoryConsumer
 from tq.brokers.store import Parcel
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.errors import EncodeError, LeaseLost, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation, Settlement
+from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Settlement
 from tq.wire.envelope import pack
 
 
@@ -437,24 +437,6 @@ class PurgesWhatIsLent(BrokerMutant):
         for holder in self._store.holders.values():
             holder.held.clear()
         return super().purge(queue)
-
-
-class RevokesForEver(BrokerMutant):
-    """Keeps revocations that have expired."""
-
-    caught_by = "test_a_revocation_expires"
-
-    def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
-        super().revoke(batch, expires=1e9)
-
-
-class RepeatsRevocations(BrokerMutant):
-    """Tells all revocations each time."""
-
-    caught_by = "test_revocations_are_told_once_to_who_asks_with_the_version"
-
-    def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
-        return super().revoked(0)
 
 
 class LosesAMessageAfterAPurge(BrokerMutant):
