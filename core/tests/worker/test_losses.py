@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -230,3 +232,42 @@ def test_an_outage_does_not_end_the_keeper(caplog: pytest.LogCaptureFixture) -> 
         keeper.stop()
     assert "heartbeat: gone" in caplog.text
     assert "goes on after an unexpected error" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (TimeLimitExceeded(1.0), ("failure", "t-0")),
+        (TaskRevoked("terminated"), ("revoked", "t-0")),
+    ],
+)
+def test_hooks_hear_of_the_end_of_a_body_that_was_killed(
+    shop: Shop, verdict: Exception, told: tuple[str, str]
+) -> None:
+    heard: list[tuple[str, str]] = []
+    losses = losses_of(shop)
+    losses.executor.observers.task_failure = lambda request, exception, traceback: heard.append(
+        ("failure", request.id)
+    )
+    losses.executor.observers.task_revoked = lambda task_id, name, reason: heard.append(("revoked", task_id))
+    _, seat = holding(shop, 2)
+    losses.report(seat, "killed", verdict=verdict)
+    losses.settle()
+    assert heard == [told]
+
+
+def test_hooks_of_a_child_get_what_they_are_promised(shop: Shop) -> None:
+    heard: list[dict[str, Any]] = []
+    losses = losses_of(shop)
+    setup = WorkerSetup(shop.stores, losses.executor, losses, hostname="w@h")
+    setup.child_started = setup.child_stopping = lambda **arguments: heard.append(arguments)
+    name = multiprocessing.current_process().name
+    try:
+        setup.in_child(3)
+        setup.leave_child(3)
+    finally:
+        multiprocessing.current_process().name = name
+    assert heard == [
+        {"hostname": "w@h", "pid": os.getpid()},
+        {"hostname": "w@h", "pid": os.getpid(), "exitcode": 0},
+    ]

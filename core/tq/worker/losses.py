@@ -20,6 +20,7 @@ from tq.errors import (
     WorkerLost,
 )
 from tq.records import Action, Delivery, Undecodable
+from tq.request import Request
 from tq.wire.protocol import TaskCall, identify, read_task
 from tq.worker.execute import Executor
 from tq.worker.link import Stores
@@ -124,6 +125,18 @@ class Losses:
             self.stores.broker.publish(settlement.publish, timeout=self.stores.publish_timeout)
         if chords is not None:
             chords.end([settlement], [True])
+        self._observe(run, exc)
+
+    def _observe(self, run: Run, exc: Exception) -> None:
+        """Tell the hooks, last: what is tried again is told once."""
+        observers, call = self.executor.observers, run.call
+        assert call is not None
+        if isinstance(exc, TaskRevoked):
+            if observers.task_revoked is not None:
+                observers.task_revoked(task_id=call.id, name=call.task, reason="terminated")
+        elif observers.task_failure is not None:
+            request = Request(call, run.delivery, self.executor.hostname)
+            observers.task_failure(request=request, exception=exc, traceback="")
 
     def _run_of(self, delivery: Delivery) -> Run | None:
         message = delivery.message

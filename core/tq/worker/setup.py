@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,12 +79,12 @@ class WorkerSetup:
         if self.stores.backend is not None:
             self.stores.backend.after_fork()
         if self.child_started is not None:
-            self.child_started(worker=self, index=index)
+            self.child_started(hostname=self.hostname, pid=os.getpid())
 
     def leave_child(self, index: int) -> None:
         """Tell the hooks that this child ends as it should."""
         if self.child_stopping is not None:
-            self.child_stopping(worker=self, index=index, exitcode=0)
+            self.child_stopping(hostname=self.hostname, pid=os.getpid(), exitcode=0)
 
     def child_died(self, seat: Seat, cause: str, *, charge: bool = True) -> None:
         """What the child held goes back; what it ran is charged."""
