@@ -66,6 +66,13 @@ SERVICES = {
             brew=("postgresql@17",),
         ),
         Service(
+            name="memcached",
+            programs=("memcached",),
+            places=("/usr/bin", *(f"{root}/opt/memcached/bin" for root in _BREW)),
+            apt=("memcached",),
+            brew=("memcached",),
+        ),
+        Service(
             name="mariadb",
             programs=("mariadb-install-db", "mariadbd", "mariadb"),
             places=("/usr/sbin", "/usr/local/sbin", *(f"{root}/opt/mariadb*/bin" for root in _BREW)),

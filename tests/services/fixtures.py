@@ -19,6 +19,7 @@ from tests.services.catalog import ServiceMissing
 from tests.services.celery import CeleryMissing
 from tests.services.celery import celery_python as find_celery
 from tests.services.mariadb import MariadbServer
+from tests.services.memcached import MemcachedServer
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 from tests.services.server import Server
@@ -103,6 +104,26 @@ def mariadb_url(shared_mariadb: MariadbServer) -> str:
 def mariadb_server() -> Iterator[Callable[..., MariadbServer]]:
     """Make started MariaDB servers for this test: `mariadb_server("--max-connections=5")`."""
     yield from _factory(MariadbServer)
+
+
+@pytest.fixture(scope="session")
+def shared_memcached() -> Iterator[MemcachedServer]:
+    """The session's memcached server; use `memcached_url` unless the server itself is asked something."""
+    with _started(MemcachedServer) as server:
+        yield server
+
+
+@pytest.fixture
+def memcached_url(shared_memcached: MemcachedServer) -> str:
+    """The URL of the session's memcached server, emptied for this test."""
+    shared_memcached.flush()
+    return shared_memcached.url
+
+
+@pytest.fixture
+def memcached_server() -> Iterator[Callable[..., MemcachedServer]]:
+    """Make started memcached servers for this test: `memcached_server("-I", "2m")`."""
+    yield from _factory(MemcachedServer)
 
 
 @pytest.fixture(scope="session")
