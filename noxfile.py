@@ -17,6 +17,7 @@ nox.options.sessions = ["lint", "tests"]
 
 ROOT = Path(__file__).parent
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
+UNTRACED_PACKAGES = ("tq_asyncio", "tq_prefork", "tq_threads")
 PARTS = [ROOT / "core", *PLUGINS]
 PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
 # Tests wait more than they work, so there are more processes than small machines have cores. The tests of one file
@@ -55,7 +56,7 @@ def tests(session: nox.Session) -> None:
     _install(session, "test")
     session.run("python", "-m", "tests.services.install")
     # The pools' tests run without the tracer (tests/untraced.py), so figures for them would mean nothing.
-    measured = [f"--cov={package}" for package in PACKAGES if package not in ("tq_prefork", "tq_threads")]
+    measured = [f"--cov={package}" for package in PACKAGES if package not in UNTRACED_PACKAGES]
     session.run("pytest", *PARALLEL, *measured, "--cov-report=term:skip-covered", *session.posargs)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-UNTRACED = ("plugins/prefork", "plugins/threads", "tests/sketches")
+UNTRACED = ("plugins/asyncio", "plugins/prefork", "plugins/threads", "core/tests/pools", "tests/sketches")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,7 +27,10 @@ DRIVERS = {plugin.folder.name for plugin in PLUGINS} | {
     "mariadb",
 }
 DEFAULTS = {"prefork"}
-ALLOWED = ("tq.contracts", "tq.records", "tq.errors", "tq.options", "tq.states", "tq.wire", "tq.__version__")
+ALLOWED = (
+    *("tq.contracts", "tq.records", "tq.errors", "tq.options", "tq.pools", "tq.states", "tq.wire"),
+    "tq.__version__",
+)
 
 
 def _tracked() -> list[Path]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import gevent  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from gevent import monkey  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from tests.sketches.workshop import Local
+from tests.pools.workshop import Local
 from tq.contracts.pool import ColdStop, Job, Pool, PoolCap, PoolSetup, Seat, StopMode
 from tq.errors import SoftTimeLimitExceeded
 

@@ -19,7 +19,7 @@ def main(module: str, name: str) -> None:
     import threading
     import time
 
-    from tests.sketches.workshop import Workshop
+    from tests.pools.workshop import Workshop
     from tq.contracts.pool import StopMode
 
     began: list[float] = []

@@ -33,7 +33,7 @@ class PoolCap(enum.Flag):
     HARD_LIMIT = enum.auto()
     """`time_limit` ends the body by force."""
     TERMINATE = enum.auto()
-    """`terminate`: end a running body by force."""
+    """`terminate`: end a running body by force; in a pool with `COROUTINES`, a coroutine."""
     RESIZE = enum.auto()
     """`resize`: change the number of slots while running."""
     RECYCLE = enum.auto()
@@ -55,7 +55,8 @@ class StopMode(enum.IntEnum):
 
 class ColdStop(BaseException):
     """Raised through running code by a cold stop; the delivery goes back. Never swallowed: not by tasks, which
-    catch `Exception`, and not by the isolation of hooks."""
+    catch `Exception`, and not by the isolation of hooks. A pool that ends one body in its own process raises it
+    as well, after `Job.revoke`."""
 
 
 class Seat(Protocol):
@@ -129,6 +130,10 @@ class Job(Protocol):
     is_coroutine: bool
     soft_time_limit: float | None
 
+    def revoke(self) -> None:
+        """Call before `Pool.terminate` raises `ColdStop` in the body, or cancels it, in this process: then it is
+        stored as revoked and does not go back. The engine knows by itself, so no `PoolSetup.terminated` follows."""
+
     def run(self) -> None:
         """Run the body to its end on the calling thread or greenlet. After a COLD stop it may go on when its
         engine has returned; its report then has no effect."""
@@ -194,7 +199,7 @@ class PoolSetup(Protocol):
 
     def terminated(self, seat: Seat) -> None:
         """The body on `seat` was ended, with its process, by `Pool.terminate`: it is stored as revoked, and
-        the rest goes back uncharged."""
+        the rest goes back uncharged. Not for a body that ended in the process of its engine; see `Job.revoke`."""
 
     def time_is_up(self, seat: Seat) -> None:
         """The body on `seat` ran past its hard deadline and was killed, with its process, by the pool:
@@ -250,5 +255,5 @@ class Pool(ABC):
     def terminate(self, seat: Seat, receipt: int, signal: int) -> bool:
         """`PoolCap.TERMINATE`: end the body of `receipt` on `seat` by that signal; False if it does not run
         there. Called from any thread. A body that ends before the signal is sent is left alone, and so is
-        what follows it: then there is no `PoolSetup.terminated`."""
+        what follows it: then there is no `PoolSetup.terminated`, and its own outcome stands."""
         raise NotImplementedError

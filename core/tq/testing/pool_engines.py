@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -108,18 +109,30 @@ class SlotJob:
         self.seat = seat
         self._engine = engine
         self._shop = shop
+        self._forced = "back"
+
+    def revoke(self) -> None:
+        self._forced = "revoked"
 
     def run(self) -> None:
-        self._engine.ended(self, perform(self._shop, self.receipt, self.seat))
+        try:
+            outcome = perform(self._shop, self.receipt, self.seat)
+        except ColdStop:
+            self.seat.end()
+            outcome = self._forced
+        self._engine.ended(self, outcome)
 
     async def arun(self) -> None:
         self._shop.log("started", self.receipt)
         begin(self._shop, self.receipt, self.seat)
+        outcome = "done"
         try:
             await self._shop.work(self.receipt).body()
+        except asyncio.CancelledError:
+            outcome = self._forced
         finally:
             self.seat.end()
-            self._engine.ended(self, "done")
+            self._engine.ended(self, outcome)
 
 
 def perform(shop: Workshop, receipt: int, seat: Seat) -> str:

@@ -5,6 +5,7 @@ Pipes, because a pool may fork: what a child does has to be seen by the test in 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import select
@@ -36,7 +37,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the log: `started done soft back failed` of a job, `born left` of a child, and `told` of an
+    """One line of the log: `started done soft back failed revoked` of a job, `born left` of a child, and `told` of an
     engine that was asked to stop, with the mode in place of a receipt."""
 
     what: str
@@ -119,6 +120,11 @@ class Workshop:
         """Runs until the gate is opened."""
         while not select.select([self._gate[0]], [], [], 0)[0]:
             time.sleep(0.005)
+
+    async def gated_coroutine(self) -> None:
+        """The same on a loop."""
+        while not select.select([self._gate[0]], [], [], 0)[0]:
+            await asyncio.sleep(0.005)
 
     def killer(self) -> None:
         """Kills its process."""

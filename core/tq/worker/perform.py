@@ -52,7 +52,7 @@ class Performing(Telling):
                 outcome = self._success(run, value)
             except ColdStop:
                 seat.end()
-                run.outcome = GIVEN_BACK
+                run.outcome = self._forced(run)
                 return
             except BaseException as exc:  # noqa: BLE001 - a body may raise anything
                 seat.end()
@@ -76,7 +76,7 @@ class Performing(Telling):
                 outcome = self._success(run, value)
             except BaseException as exc:  # noqa: BLE001 - a body may raise anything
                 if cancelled_from_outside(exc):
-                    run.outcome = GIVEN_BACK
+                    run.outcome = self._forced(run)
                     return
                 outcome = self._exception(run, exc)
             run.outcome = self._tell(run, outcome)
@@ -111,6 +111,11 @@ class Performing(Telling):
 
     def _is_used(self, call: TaskCall, plan: TaskPlan) -> bool:
         return not plan.ignores(call) or bool(call.callbacks or call.chain or call.chord)
+
+    def _forced(self, run: Run) -> Outcome:
+        """What became of a body that was ended by a stop of the worker, or by its revocation."""
+        assert run.call is not None
+        return self._revoked(run.call, "terminated") if run.revoked else GIVEN_BACK
 
     def _exception(self, run: Run, exc: BaseException) -> Outcome:
         plan = run.plan

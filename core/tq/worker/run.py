@@ -43,6 +43,8 @@ class Run:
     request: Request | None = None
     outcome: Outcome | None = None
     started: float = 0.0
+    revoked: bool = False
+    """Whether what ends the body by force is a revocation, and not a stop of the worker."""
 
     @property
     def receipt(self) -> int:

@@ -49,6 +49,10 @@ class SlotJob:
         self.soft_time_limit = limits[0]
         self.is_coroutine = bool(record.plan and record.plan.is_coroutine)
 
+    def revoke(self) -> None:
+        """What ends the body by force from now on is a revocation."""
+        self.record.revoked = True
+
     def run(self) -> None:
         """Run the body on this thread."""
         try:

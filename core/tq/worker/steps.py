@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tq import states
 from tq.contracts.serializer import Serializer
+from tq.errors import TaskRevoked
 from tq.records import Delivery
 from tq.wire.call import TaskCall
 from tq.worker.follow import FollowUp
@@ -37,3 +39,9 @@ class Steps:
     observers: Observers = field(default_factory=Observers)
     clock: Callable[[], float] = time.time
     log_info: bool = field(default_factory=lambda: logger.isEnabledFor(logging.INFO))
+
+    def _revoked(self, call: TaskCall, why: str) -> Outcome:
+        logger.info("task %s[%s] %s", call.task, call.id, why)
+        if self.observers.task_revoked is not None:
+            self.observers.task_revoked(task_id=call.id, name=call.task, reason=why)
+        return Outcome(states.REVOKED, TaskRevoked(why))

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sketches.workshop import Workshop, until
+from tests.pools.workshop import Workshop, until
 from tq.contracts.pool import StopMode
 from tq.errors import SoftTimeLimitExceeded
+from tq.pools import ThreadSeat, Watchdog
 from tq_threads import ThreadsPool
-from tq_threads.seat import ThreadSeat
-from tq_threads.watchdog import Watchdog
 
 ROOT = Path(__file__).parents[3]
 
@@ -164,7 +163,7 @@ def test_a_cold_stop_returns_at_once_and_gives_back_what_runs() -> None:
 def test_the_process_exits_although_a_body_still_runs() -> None:
     program = """
 import threading, time
-from tests.sketches.workshop import Workshop, until
+from tests.pools.workshop import Workshop, until
 from tq.contracts.pool import StopMode
 from tq_threads import ThreadsPool
 workshop = Workshop(lambda: time.sleep(60), concurrency=1)

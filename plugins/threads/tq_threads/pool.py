@@ -8,8 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
-from tq_threads.seat import ThreadSeat
-from tq_threads.watchdog import Watchdog
+from tq.pools import ThreadSeat, Watchdog
 
 logger = logging.getLogger("tq.pool")
 

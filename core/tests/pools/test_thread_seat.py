@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-import tq_threads.seat
-from tests.sketches.workshop import until
+import tq.pools.thread_seat as module
+from tests.pools.workshop import until
 from tq.errors import SoftTimeLimitExceeded
-from tq_threads.seat import ThreadSeat
+from tq.pools.thread_seat import ThreadSeat
 
 
 class NoWatch:
@@ -34,8 +34,8 @@ class SlowVisit(ThreadSeat):
 def raised(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Writes down what would have been raised and withdrawn."""
     calls: list[str] = []
-    monkeypatch.setattr(tq_threads.seat, "_set_exception", lambda thread, exc: calls.append("raised"))
-    monkeypatch.setattr(tq_threads.seat, "_withdraw", lambda thread: calls.append("withdrawn"))
+    monkeypatch.setattr(module, "_set_exception", lambda thread, exc: calls.append("raised"))
+    monkeypatch.setattr(module, "_withdraw", lambda thread: calls.append("withdrawn"))
     yield calls
 
 
@@ -110,6 +110,6 @@ def test_the_end_of_a_body_waits_for_a_visit_under_way() -> None:
 
 def test_nothing_is_left_to_come_after_a_withdrawal() -> None:
     for _ in range(200):
-        tq_threads.seat._withdraw(threading.get_ident())
+        module._withdraw(threading.get_ident())
     for _ in range(100):
         time.sleep(0)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from tq_threads.seat import ThreadSeat
+from tq.pools.thread_seat import ThreadSeat
 
 
 class Watchdog:

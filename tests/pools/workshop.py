@@ -44,6 +44,10 @@ class ListJob:
         self.body, self.receipt, self.seat, self._engine = body, receipt, seat, engine
         self.is_coroutine = asyncio.iscoroutinefunction(body)
         self.soft_time_limit = engine.soft_time_limit
+        self.revoked = False
+
+    def revoke(self) -> None:
+        self.revoked = True
 
     def run(self) -> None:
         seat, now = self.seat, time.monotonic()
