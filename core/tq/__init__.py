@@ -20,6 +20,7 @@ from tq.app.shared import shared_task
 from tq.app.task import Task
 from tq.canvas.compound import chain, chord, chunks, group, xmap, xstarmap
 from tq.canvas.signature import Signature
+from tq.canvas.stamping import StampingVisitor
 from tq.client.groups import GroupResult, ResultSet
 from tq.client.result import AsyncResult, EagerResult
 from tq.errors import (
@@ -56,6 +57,7 @@ __all__ = [
     "Retry",
     "Signature",
     "SoftTimeLimitExceeded",
+    "StampingVisitor",
     "TQError",
     "Task",
     "TaskRevoked",

@@ -100,6 +100,7 @@ class TaskMeta(msgspec.Struct, frozen=True, omit_defaults=False):
     worker: str | None = None
     retries: int | None = None
     queue: str | None = None
+    stamps: dict[str, Any] | None = None
 
 
 class GroupStart(msgspec.Struct, frozen=True):

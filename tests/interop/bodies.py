@@ -109,6 +109,12 @@ def seen(self: Any) -> dict[str, Any]:
     }
 
 
+def stamps(self: Any, *args: Any) -> list[Any]:
+    """The stamps of the run, and what ran before it gave."""
+    own = {name: self.request.stamps[name] for name in sorted(self.request.stamped_headers or ())}
+    return [*(before for each in args for before in each), own]
+
+
 PLAIN: tuple[Callable[..., Any], ...] = (
     add,
     echo,
@@ -120,7 +126,7 @@ PLAIN: tuple[Callable[..., Any], ...] = (
     note_error,
     hold,
 )
-BOUND: tuple[Callable[..., Any], ...] = (flaky, progress, seen, swap)
+BOUND: tuple[Callable[..., Any], ...] = (flaky, progress, seen, swap, stamps)
 
 
 def register(app: Any) -> None:
@@ -131,9 +137,29 @@ def register(app: Any) -> None:
         app.task(name=f"shop.{function.__name__}", bind=True)(function)
 
 
+def visitor(base: Any) -> Any:
+    """A stamping visitor on the base class that the app's side has: each kind stamps its own name."""
+
+    class Visitor(base):  # type: ignore[misc]
+        def on_signature(self, sig: Any, **headers: Any) -> Any:
+            return {"task": sig["task"]}
+
+        def on_chain_start(self, chain: Any, **headers: Any) -> Any:
+            return {"in_chain": True}
+
+        def on_group_start(self, group: Any, **headers: Any) -> Any:
+            return {"in_group": True}
+
+        def on_chord_body(self, sig: Any, **header: Any) -> Any:
+            return {"in_body": [1, 2]}
+
+    return Visitor()
+
+
 def workflow(app: Any, tree: Any) -> Any:
     """The workflow that nested lists describe, made of the classes that the app's side has:
-    [name, *args], ["chain", ...], ["group", ...], ["chord", [...], body], ["chunks", name, items, n]."""
+    [name, *args], ["chain", ...], ["group", ...], ["chord", [...], body], ["chunks", name, items, n],
+    ["stamped", {header: value}, tree], ["visited", tree]."""
     kit = __import__("tq" if type(app).__module__.startswith("tq") else "celery")
     kind, *rest = tree
     if kind == "chain":
@@ -142,6 +168,14 @@ def workflow(app: Any, tree: Any) -> Any:
         return kit.group([workflow(app, member) for member in rest], app=app)
     if kind == "chord":
         return kit.chord([workflow(app, member) for member in rest[0]], workflow(app, rest[1]), app=app)
+    if kind == "stamped":
+        found = workflow(app, rest[1])
+        found.stamp(**rest[0])
+        return found
+    if kind == "visited":
+        found = workflow(app, rest[0])
+        found.stamp(visitor(kit.canvas.StampingVisitor if kit.__name__ == "celery" else kit.StampingVisitor))
+        return found
     if kind == "chunks":
         return app.tasks[rest[0]].chunks(rest[1], rest[2])
     return app.signature(kind, args=rest)

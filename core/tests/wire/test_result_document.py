@@ -24,6 +24,21 @@ def test_the_status_comes_first_and_fields_without_a_value_are_left_out_as_celer
     assert list(JSON.loads(raw)) == ["status", "result", "traceback", "children", "date_done", "task_id"]
 
 
+def test_stamps_are_fields_of_the_document_as_celery_writes_them() -> None:
+    meta = TaskMeta("a", "SUCCESS", 1, name="n", stamps={"tenant": "x", "tags": [1]})
+    raw = write_document(meta, JSON)
+    document = JSON.loads(raw)
+    assert (document["stamped_headers"], document["tenant"]) == (["tenant", "tags"], "x")
+    assert raw.startswith(b'{"status"')
+    assert read_document("a", raw, JSON) == meta
+
+
+def test_a_stamp_does_not_change_the_document_itself() -> None:
+    raw = write_document(TaskMeta("a", "SUCCESS", 1, stamps={"status": "FAILURE", "result": 2}), JSON)
+    found = read_document("a", raw, JSON)
+    assert (found.status, found.result) == ("SUCCESS", 1)
+
+
 @pytest.mark.parametrize("method", ["gzip", "bzip2", "lzma"])
 def test_a_compressed_document_is_read(method: str) -> None:
     packed, content_type = compress(write_document(TaskMeta("a", "SUCCESS", 1), JSON), method)

@@ -11,7 +11,7 @@ from tq.app.flows import apply_flow, tell_here
 from tq.app.options import given_options
 from tq.app.plan import plan_of
 from tq.canvas.flow import flow_of, in_a_row
-from tq.client.call import CallOptions, make_call
+from tq.client.call import call_options, make_call
 from tq.client.result import EagerResult
 from tq.records import Delivery, Message, TaskMeta
 from tq.request import Request, current_request
@@ -42,7 +42,7 @@ def apply(
         task.name,
         args,
         kwargs,
-        CallOptions(**given_options(task.call_options(), options)),
+        call_options(given_options(task.call_options(), options)),
         now=time.time(),
         reply_to=None,
         parent=current_request.get(),

@@ -26,6 +26,7 @@ from tq.canvas.flow import (
 )
 from tq.canvas.kinds import call_signature, many
 from tq.canvas.launch import Launch, Node, launch
+from tq.canvas.stamps import NAMES
 from tq.canvas.unroll import (
     Member,
     after_group,
@@ -279,6 +280,10 @@ def replace_task(app: TQ, request: Request, signature: Mapping[str, Any]) -> Ign
         flow.append(dict(call_signature(ACCUMULATE, {"index": 0}), immutable=False))
     for each in own_calls(flow):
         add_options(each, {"link_error": many(call.errbacks)})
+    if call.stamps:
+        # It stands for the task, so what is asked of the task's stamps is asked of it.
+        for each in calls_of(flow):
+            add_options(each, {NAMES: list(call.stamps), **call.stamps})
     last: Any = flow[-1]
     nesting = {"task_id": call.id, "replaced_task_nesting": call.replaced_task_nesting + 1}
     add_options(last, {"link": many(call.callbacks), **nesting})

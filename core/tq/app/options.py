@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from tq.canvas.stamps import names_of
 from tq.client.call import CALL_OPTIONS, check_priority
 from tq.errors import ImproperlyConfigured, InvalidTask
 from tq.policy.ratelimit import parse_rate
@@ -41,8 +42,9 @@ RETRY_OPTIONS = frozenset(
 
 
 def check_call_options(options: Iterable[str]) -> None:
-    """Raises `TypeError` for an option that calls do not have."""
-    _refuse_unknown("apply_async()", options, CALL_OPTIONS)
+    """Raises `TypeError` for an option that calls do not have, and that `stamped_headers` does not call a stamp."""
+    stamps = names_of(options) if isinstance(options, Mapping) else ()
+    _refuse_unknown("apply_async()", (option for option in options if option not in stamps), CALL_OPTIONS)
 
 
 def check_retry_options(options: Iterable[str]) -> None:

@@ -15,7 +15,8 @@ from tq.app.options import check_retry_options, given_options
 from tq.app.registry import TaskRegistry
 from tq.app.retries import following
 from tq.canvas.launch import Step
-from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, make_call
+from tq.canvas.stamps import names_of
+from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, call_options, make_call
 from tq.client.publisher import Publisher
 from tq.contracts.broker import Cap
 from tq.policy.route import Route
@@ -46,7 +47,7 @@ class Sending(Connections):
         given: Mapping[str, Any],
     ) -> str:
         """Send one call with options that were checked; its id. `task` is None where it is not known here."""
-        options = CallOptions(**given) if given else NO_OPTIONS
+        options = call_options(given) if given else NO_OPTIONS
         parent = current_request.get()
         call, delay = self._call(name, task, args, kwargs, options, parent)
         self._publish([self._envelope(call, task, delay, options)], options)
@@ -143,7 +144,7 @@ class Sending(Connections):
             if task.pydantic:
                 args, kwargs = models.dump_arguments(args, kwargs)
         unique = follows and not given.get("replaced_task_nesting")
-        options = CallOptions(**{"unique": unique, **given_options(own, given)})
+        options = call_options({"unique": unique, **given_options(own, given)})
         call, delay = self._call(step.task, task, args, kwargs, options)
         return self._envelope(call, task, delay, options)
 
@@ -160,7 +161,12 @@ class Sending(Connections):
 
     def known_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a signature without those that only its sender knows; Celery freezes empty places too."""
-        return {name: value for name, value in options.items() if name in CALL_OPTIONS and value is not None}
+        stamps = names_of(options)
+        return {
+            name: value
+            for name, value in options.items()
+            if (name in CALL_OPTIONS and value is not None) or name in stamps
+        }
 
     def next_attempt(
         self,

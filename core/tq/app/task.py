@@ -317,16 +317,20 @@ class Task(Generic[P, R_co]):
 
         Raises `ImproperlyConfigured` for a signature that belongs to a chord already.
         """
-        from tq.app import flows
-
-        request = self.request
-        if request.called_directly:
+        if self.request.called_directly:
             raise ImproperlyConfigured(f"task {self.name} was called directly, so nothing can replace it")
         if (signature.get("options") or {}).get("chord"):
             raise ImproperlyConfigured("what replaces a task must not belong to a chord already")
-        if request.is_eager:
-            return self.app.signature(signature).apply().get(disable_sync_subtasks=False)
-        raise flows.replace_task(self.app, request, signature)
+        return self.on_replace(self.app.signature(signature))
+
+    def on_replace(self, sig: Signature) -> Any:
+        """Called by `replace` with what takes the task's place; define it to change that, for example to stamp it,
+        and return `super().on_replace(sig)`."""
+        from tq.app import flows
+
+        if self.request.is_eager:
+            return sig.apply().get(disable_sync_subtasks=False)
+        raise flows.replace_task(self.app, self.request, sig)
 
     def add_to_chord(self, signature: Mapping[str, Any], lazy: bool = False) -> Any:
         """Add a member to the chord that this task is a member of; its result, or with `lazy` the signature, to

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from tq.canvas.kinds import header_of, kind_of, pieces_of
 from tq.canvas.signature import CanvasApp, Signature
+from tq.canvas.stamps import with_stamps
 from tq.errors import InvalidTask
 from tq.wire.ids import new_id
 
@@ -263,7 +264,7 @@ class _Mapped(_Compound):
         self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, **options: Any
     ) -> Self:
         copy = self._like(self)
-        copy["options"] = {**self.options, **options}
+        copy["options"] = with_stamps(self.options, options)
         return copy
 
     def freeze(self, _id: str | None = None) -> Any:
@@ -329,3 +330,25 @@ def _parts(signature: Signature) -> list[Signature]:
     if isinstance(signature, chain) and not signature.options and not signature.args:
         return signature.tasks
     return [signature]
+
+
+def upgraded(steps: Sequence[Signature]) -> list[Signature]:
+    """The steps of a chain with chords in the place of groups that something follows, as Celery's chains hold them."""
+    found: list[Signature] = []
+    for step in steps:
+        last = found[-1] if found else None
+        if (
+            isinstance(last, group)
+            and len(last.tasks) > 1
+            and not isinstance(step, group)
+            or (
+                isinstance(last, chord)
+                and last.body is not None
+                and not last.options
+                and kind_of(step) != "chord"
+            )
+        ):
+            found[-1] = in_sequence(last, step)
+        else:
+            found.append(step)
+    return found

@@ -25,6 +25,7 @@ from tq.canvas.kinds import (
     pieces_of,
     tasks_of,
 )
+from tq.canvas.stamps import NAMES, apart, with_names, with_stamps
 from tq.errors import InvalidTask
 
 Call: TypeAlias = dict[str, Any]
@@ -179,8 +180,12 @@ def _add_to_first(flow: Flow, options: Mapping[str, Any]) -> None:
 
 
 def add_options(call: Call, options: Mapping[str, Any]) -> None:
-    """Lists of callbacks grow, all else is replaced."""
+    """Lists of callbacks grow, stamps of both stand, all else is replaced."""
     own = call["options"]
+    if NAMES in options:
+        rest, stamps = apart(options)
+        call["options"] = own = with_stamps({NAMES: [], **own}, with_names(stamps))
+        options = rest
     for name, value in options.items():
         if name not in _CALLBACKS:
             own[name] = value

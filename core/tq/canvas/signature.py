@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from tq.canvas.flow import flow_of, name_all
 from tq.canvas.kinds import many
 from tq.canvas.launch import Node, node_of
+from tq.canvas.stamps import with_stamps
 from tq.errors import ImproperlyConfigured
 from tq.wire.ids import new_id
 
 if TYPE_CHECKING:
     from tq.canvas.compound import chain, chord
+    from tq.canvas.stamping import StampingVisitor
 
 
 class CanvasApp(Protocol):
@@ -120,7 +122,7 @@ class Signature(dict[str, Any]):
     ) -> Self:
         """A copy with more arguments: new positional ones come first."""
         copy = self._like(self)
-        copy["options"] = {**self.options, **options}
+        copy["options"] = with_stamps(self.options, options)
         copy["args"] = tuple(self.args) if self.immutable else (*args, *self.args)
         copy["kwargs"] = dict(self.kwargs) if self.immutable else {**self.kwargs, **(kwargs or {})}
         return copy
@@ -204,6 +206,27 @@ class Signature(dict[str, Any]):
         for link in many(self.options.get("link")):
             found += Signature(link, app=self._app).flatten_links()
         return found
+
+    # -- stamps --------------------------------------------------------------------------------------------
+
+    def stamp(
+        self, visitor: StampingVisitor | None = None, append_stamps: bool = False, **headers: Any
+    ) -> Self:
+        """Stamp it, its callbacks and all in it with headers: these, and what `visitor` says of each. Tasks read
+        them as `self.request.stamps`. A stamp that is there is replaced, or with `append_stamps` made a list."""
+        from tq.canvas.stamping import stamp
+
+        stamp(self, visitor, append_stamps, headers)
+        return self
+
+    def stamp_links(
+        self, visitor: StampingVisitor | None = None, append_stamps: bool = False, **headers: Any
+    ) -> Self:
+        """Stamp its callbacks and error callbacks alone."""
+        from tq.canvas.stamping import stamp_links
+
+        stamp_links(self, visitor, append_stamps, headers)
+        return self
 
     # -- sending it ----------------------------------------------------------------------------------------
 

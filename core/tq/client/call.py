@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tq.canvas.stamps import NAMES, apart
 from tq.errors import InvalidTask
 from tq.policy.times import end_of, iso, start_of
 from tq.request import Request
@@ -19,7 +20,8 @@ class CallOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All options of `apply_async` and `send_task`, by Celery's names.
 
     `countdown`, `expires`, limits in seconds; `eta` and `expires` may be datetimes or ISO text. `unique`:
-    where the broker can, a second call with this `task_id` is no second message.
+    where the broker can, a second call with this `task_id` is no second message. `stamps`: what the options that
+    `stamped_headers` names say (`call_options` reads them).
     """
 
     task_id: str | None = None
@@ -58,11 +60,21 @@ class CallOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stamped_headers: list[str] | None = None
     unique: bool = False
     timeout: float | None = None
+    stamps: dict[str, Any] = {}
 
 
-CALL_OPTIONS = frozenset(CallOptions.__struct_fields__)
+CALL_OPTIONS = frozenset(CallOptions.__struct_fields__) - {"stamps"}
 ROUTING = ("queue", "exchange", "exchange_type", "routing_key", "priority")
 NO_OPTIONS = CallOptions()
+
+
+def call_options(given: Mapping[str, Any]) -> CallOptions:
+    """Options as a record; those that `stamped_headers` names are stamps, and may be options as well."""
+    if not given.get(NAMES):
+        return CallOptions(**given)
+    rest, stamps = apart(given)
+    also = {name: value for name, value in stamps.items() if name in CALL_OPTIONS}
+    return CallOptions(**{**rest, **also, NAMES: list(stamps), "stamps": stamps})
 
 
 def make_call(
@@ -118,6 +130,7 @@ def make_call(
         kwargsrepr=options.kwargsrepr,
         replaced_task_nesting=options.replaced_task_nesting,
         stamped_headers=options.stamped_headers,
+        stamps=options.stamps,
         priority=options.priority,
         headers=options.headers or {},
     )

@@ -204,6 +204,11 @@ class AsyncResult(Generic[T_co]):
         """The queue it came from (stored with `result_extended`)."""
         return self._extended("queue")  # type: ignore[no-any-return]
 
+    @property
+    def stamps(self) -> dict[str, Any] | None:
+        """Its stamps (stored with `result_extended`)."""
+        return self._extended("stamps")  # type: ignore[no-any-return]
+
     def ready(self) -> bool:
         """Whether it succeeded, failed or was revoked."""
         return self.state in states.READY_STATES

@@ -1,6 +1,7 @@
 """Result documents as Celery's key-value back ends write them.
 
-    {"status", "result", "traceback", "children", "date_done", "group_id"?, "parent_id"?, extended..., "task_id"}
+    {"status", "result", "traceback", "children", "date_done", "group_id"?, "parent_id"?, extended..., "task_id",
+    "stamped_headers"?, stamps...}
 
 Source: Celery 5.7, `celery.backends.base.Backend._get_result_meta` and `KeyValueStoreBackend`.
 """
@@ -19,6 +20,7 @@ from tq.wire.compression import decompress
 _PLAIN = ("status", "result", "traceback", "children", "date_done")
 _OPTIONAL = ("group_id", "parent_id")
 _EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue")
+_STAMPS = "stamped_headers"
 _COMPRESSED = b"\x00celery-compressed\x00"
 _LARGEST = 512 * 1024 * 1024
 """Bytes that a compressed document may have when it is read."""
@@ -35,6 +37,10 @@ def write_document(meta: TaskMeta, serializer: Serializer) -> bytes:
             document[name] = getattr(meta, name)
     if meta.name is not None:
         document |= {name: getattr(meta, name) for name in _EXTENDED}
+    if meta.stamps:
+        # Each stamp is a field of its own; what a document needs cannot be one.
+        document = {**meta.stamps, **document, _STAMPS: list(meta.stamps)}
+        document = {"status": document.pop("status"), **document}
     document["task_id"] = meta.task_id
     try:
         return serializer.dumps(document)
@@ -51,6 +57,14 @@ def read_document(task_id: str, raw: bytes, serializer: Serializer) -> TaskMeta:
         document = serializer.loads(raw)
         if not isinstance(document, dict):
             raise DecodeError("it is no JSON object")
-        return msgspec.convert({"task_id": task_id, **document}, TaskMeta)
+        stamps = _stamps_of(document)
+        return msgspec.convert({"task_id": task_id, **document, "stamps": stamps}, TaskMeta)
     except (SerializationError, msgspec.ValidationError, UnicodeError, RecursionError) as exc:
         raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
+
+
+def _stamps_of(document: dict[str, Any]) -> dict[str, Any] | None:
+    names = document.get(_STAMPS)
+    if not isinstance(names, list):
+        return None
+    return {name: document[name] for name in names if isinstance(name, str) and name in document} or None

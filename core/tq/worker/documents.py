@@ -34,4 +34,5 @@ def extended(run: Run, hostname: str) -> dict[str, Any]:
         "worker": hostname,
         "retries": call.retries,
         "queue": run.delivery.queue,
+        "stamps": call.stamps or None,
     }

@@ -88,14 +88,20 @@ def _family(meta: TaskMeta, serializer: Serializer) -> bytes | None:
     """Celery adds what it finds below "stamps" to the document; its tables have no other place for these."""
     family = {"group_id": meta.group_id, "parent_id": meta.parent_id}
     known = {name: value for name, value in family.items() if value is not None}
-    return serializer.dumps({"stamps": known}) if known else None
+    found = {**(meta.stamps or {}), **known}
+    if not found:
+        return None
+    return serializer.dumps(
+        {"stamps": found, **({"stamped_headers": list(meta.stamps)} if meta.stamps else {})}
+    )
 
 
 def to_meta(row: Any, serializer: Serializer) -> TaskMeta:
     """The document of a row. Raises `DecodeError` for blobs of another serializer."""
     read = {name: _load(getattr(row, name), name, row.task_id, serializer) for name in _BLOBS}
-    stamps = read["stamps"].get("stamps") if isinstance(read["stamps"], dict) else None
-    family = stamps if isinstance(stamps, dict) else {}
+    told = read["stamps"] if isinstance(read["stamps"], dict) else {}
+    family = told["stamps"] if isinstance(told.get("stamps"), dict) else {}
+    names = told["stamped_headers"] if isinstance(told.get("stamped_headers"), list) else ()
     return TaskMeta(
         task_id=row.task_id,
         status=row.status or "PENDING",
@@ -111,6 +117,7 @@ def to_meta(row: Any, serializer: Serializer) -> TaskMeta:
         worker=row.worker,
         retries=row.retries,
         queue=row.queue,
+        stamps={name: family[name] for name in names if isinstance(name, str) and name in family} or None,
     )
 
 

@@ -45,12 +45,20 @@ class Storing:
 
     def test_get_returns_the_extended_fields(self, backend: ResultBackend, task_id: str) -> None:
         meta = success(
-            task_id, 1, name="a.b", args=[1, "x"], kwargs={"k": 2}, worker="w@host", retries=3, queue="q"
+            task_id,
+            1,
+            name="a.b",
+            args=[1, "x"],
+            kwargs={"k": 2},
+            worker="w@host",
+            retries=3,
+            queue="q",
+            stamps={"tenant": "x"},
         )
         backend.store([meta])
         got = backend.get([task_id])[task_id]
         assert (got.name, got.worker, got.retries, got.queue) == ("a.b", "w@host", 3, "q")
-        assert (got.args, got.kwargs) == (meta.args, meta.kwargs)
+        assert (got.args, got.kwargs, got.stamps) == (meta.args, meta.kwargs, meta.stamps)
 
     def test_get_leaves_out_what_is_unknown(self, backend: ResultBackend, task_id: str) -> None:
         backend.store([success(task_id, 1)])
