@@ -20,6 +20,10 @@ class MemcachedServer(Server):
         super().__init__()
         self._words = [word.replace("{folder}", str(self.folder)) for word in words]
 
+    def prepare(self) -> None:
+        """Write a list of users for `-Y {folder}/users.txt`: `me`, whose password is `right`."""
+        (self.folder / "users.txt").write_text("me:right\n")
+
     @property
     def url(self) -> str:
         """Where clients find this server."""

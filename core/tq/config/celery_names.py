@@ -39,6 +39,7 @@ REFUSED: dict[str, str] = {
     "redis_username": _RESULT_URL,
     "redis_password": _RESULT_URL,
     "cache_backend": "use result_backend, with the scheme of the cache's plugin",
+    "cache_backend_options": _RESULT_OPTIONS,
     "database_url": "use result_backend, with the database's URL",
     "result_exchange": "the back end that used it is gone from Celery as well",
     "result_exchange_type": "the back end that used it is gone from Celery as well",
