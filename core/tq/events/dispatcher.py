@@ -1,0 +1,195 @@
+"""Sends events from one process: collected, written in batches by a thread of its own, dropped when nobody takes them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from tq.errors import BrokerError, EncodeError
+from tq.events.clock import Clock
+from tq.events.event import Event, message_of, messages, utc_offset
+from tq.records import Message
+
+logger = logging.getLogger("tq.events")
+
+Publish = Callable[[Sequence[tuple[str, Message]]], None]
+"""Takes routing keys and messages; raises `BrokerError`."""
+
+MOST_WAITING: Final = 10_000
+"""Events that wait in one process; beyond it the oldest are dropped."""
+AT_ONCE: Final = 256
+"""So many do not wait for others."""
+EVERY: Final = 0.2
+"""Seconds that an event waits for others at most."""
+PAUSE: Final = 2.0
+"""Seconds until the next attempt, when the broker was away."""
+COMPLAIN: Final = 60.0
+"""Seconds between two lines in the log about dropped events."""
+
+
+class Dispatcher:
+    """`send` takes well under a microsecond more than making a dictionary, never waits and never raises.
+
+    `guard` is held while the broker is talked to. Its thread starts with the first event; a forked child needs a
+    dispatcher of its own.
+    """
+
+    def __init__(
+        self,
+        publish: Publish,
+        *,
+        hostname: str,
+        clock: Clock,
+        most: int = MOST_WAITING,
+        every: float = EVERY,
+        guard: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        self.hostname = hostname
+        self.clock = clock
+        self.dropped = 0
+        """Events that nobody will see."""
+        self.sent = 0
+        self._publish = publish
+        self._every = every
+        self._guard = guard or contextlib.nullcontext()
+        self._pid = os.getpid()
+        self._offset = utc_offset()
+        self._waiting: deque[Event] = deque(maxlen=most)
+        self._some = threading.Event()
+        self._many = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._ended = False
+        self._complained = -COMPLAIN
+        self._told = 0
+
+    def send(self, type: str, **fields: Any) -> None:
+        """Have an event sent soon; the fields of the protocol are added."""
+        self.put(self.event(type, fields))
+
+    def event(self, type: str, fields: dict[str, Any]) -> Event:
+        """The whole event."""
+        return {
+            "type": type,
+            "hostname": self.hostname,
+            "utcoffset": self._offset,
+            "pid": self._pid,
+            "clock": self.clock.forward(),
+            "timestamp": time.time(),
+            **fields,
+        }
+
+    def put(self, event: Event) -> None:
+        """Have it sent soon; where too many wait, the oldest is dropped."""
+        waiting = self._waiting
+        if len(waiting) == waiting.maxlen:
+            self.dropped += 1
+        waiting.append(event)
+        if not self._some.is_set():
+            self._wake()
+        if len(waiting) >= AT_ONCE and not self._many.is_set():
+            self._many.set()
+
+    def send_now(self, type: str, **fields: Any) -> None:
+        """Send one event and wait for the broker. Raises `BrokerError`, and `EncodeError`."""
+        event = self.event(type, fields)
+        with self._guard:
+            self._publish([(type.replace("-", "."), message_of(event, self.hostname))])
+        self.sent += 1
+
+    def flush(self) -> bool:
+        """Write what waits; False: the broker did not take it, and it goes on waiting."""
+        events: list[Event] = []
+        while self._waiting:
+            # Elsewhere the oldest may be dropped at the same moment.
+            with contextlib.suppress(IndexError):
+                events.append(self._waiting.popleft())
+        if not events:
+            return True
+        batches = self._written(events)
+        try:
+            with self._guard:
+                self._publish(batches)
+        except BrokerError as exc:
+            self._keep(events)
+            self._complain(f"events wait, the broker does not take them: {exc}")
+            return False
+        self.sent += len(events)
+        if self.dropped > self._told:
+            self._complain("events come faster than they can be sent")
+        return True
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Write what waits, and end the thread; what cannot be written within `timeout` seconds is dropped."""
+        self._ended = True
+        self._some.set()
+        self._many.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        else:
+            self.flush()
+
+    # -- the thread ----------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="tq-events", daemon=True)
+            self._thread.start()
+        self._some.set()
+
+    def _run(self) -> None:
+        pause = self._every
+        while not self._ended:
+            # An exception that is thrown into a body may arrive in the middle of `set`, hence the limit.
+            self._some.wait(5.0)
+            self._many.wait(pause)
+            self._some.clear()
+            self._many.clear()
+            pause = self._every
+            if not self._flush_safely():
+                self._some.set()
+                pause = PAUSE
+        self._flush_safely()
+
+    def _flush_safely(self) -> bool:
+        try:
+            return self.flush()
+        except Exception:
+            logger.exception("the thread of events goes on after an unexpected error")
+            return True
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    def _written(self, events: Sequence[Event]) -> list[tuple[str, Message]]:
+        try:
+            return messages(events, self.hostname)
+        except EncodeError:
+            return [pair for event in events for pair in self._alone(event)]
+
+    def _alone(self, event: Event) -> list[tuple[str, Message]]:
+        try:
+            return messages([event], self.hostname)
+        except EncodeError as exc:
+            self.dropped += 1
+            logger.warning("the event %s is dropped: %s", event.get("type"), exc)
+            return []
+
+    def _keep(self, events: list[Event]) -> None:
+        """Put them back in front of what came since; for the oldest there may be no room any more."""
+        assert self._waiting.maxlen is not None
+        room = max(self._waiting.maxlen - len(self._waiting), 0)
+        self.dropped += max(len(events) - room, 0)
+        self._waiting.extendleft(reversed(events[-room:] if room else []))
+
+    def _complain(self, what: str) -> None:
+        now = time.monotonic()
+        if now - self._complained >= COMPLAIN:
+            self._complained = now
+            self._told = self.dropped
+            logger.warning("%s; %d were dropped so far", what, self.dropped)

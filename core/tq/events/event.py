@@ -1,0 +1,86 @@
+"""Events on the wire: JSON objects, several task events of a worker together in a list.
+
+Exchange `celeryev`; the routing key is the type with dots (`worker.heartbeat`), and `task.multi` for a list. Source:
+Celery 5.7 event protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from tq.errors import DecodeError, EncodeError
+from tq.records import Message
+from tq.wire.json import JsonSerializer
+from tq.wire.saferepr import saferepr
+
+Event = dict[str, Any]
+EXCHANGE: Final = "celeryev"
+EVERYTHING: Final = "#"
+"""The pattern of all routing keys."""
+MULTI: Final = "task.multi"
+MOST: Final = 500
+"""Events of one message."""
+LONGEST_TEXT: Final = 16384
+"""Characters of a traceback that are kept; its end says most."""
+
+_encode = msgspec.json.Encoder(enc_hook=saferepr).encode
+_json: Final = JsonSerializer()
+
+
+def utc_offset() -> float:
+    """Hours that this machine's clock is west of UTC; what Celery's monitors expect in `utcoffset`."""
+    return (time.altzone if time.localtime().tm_isdst else time.timezone) / 3600
+
+
+def messages(events: Iterable[Event], hostname: str) -> list[tuple[str, Message]]:
+    """Routing keys and messages: task events in lists, any other by itself."""
+    out: list[tuple[str, Message]] = []
+    batch: list[Event] = []
+    for event in events:
+        kind = event["type"]
+        if kind.startswith("task-"):
+            batch.append(event)
+            if len(batch) == MOST:
+                out.append((MULTI, message_of(batch, hostname)))
+                batch = []
+        else:
+            out.append((kind.replace("-", "."), message_of(event, hostname)))
+    if batch:
+        out.append((MULTI, message_of(batch, hostname)))
+    return out
+
+
+def message_of(content: Event | Sequence[Event], hostname: str) -> Message:
+    """One message. Raises `EncodeError` for fields that have no form in JSON."""
+    try:
+        body = _encode(content)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        body = _escaped(content)
+    return Message({"hostname": hostname}, {"delivery_mode": 1}, body)
+
+
+def _escaped(content: Event | Sequence[Event]) -> bytes:
+    """By the standard library, which writes lone surrogates and numbers of any size."""
+    try:
+        return json.dumps(content, default=saferepr).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise EncodeError(f"an event cannot be written as JSON: {exc}") from exc
+
+
+def events_of(message: Message) -> list[Event]:
+    """The events of a message; what is no event is left out. Raises `DecodeError` where it is not JSON."""
+    if message.content_type != "application/json":
+        raise DecodeError(f"events come as application/json, not {message.content_type!r}")
+    content = _json.loads(message.body)
+    many = content if isinstance(content, list) else [content]
+    return [event for event in many if isinstance(event, dict) and isinstance(event.get("type"), str)]
+
+
+def shortened(text: str) -> str:
+    """The end of a long text."""
+    return text if len(text) <= LONGEST_TEXT else f"...{text[-LONGEST_TEXT:]}"
