@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq import states
 from tq.client.result import AsyncResult, ResultSource, from_tuple
-from tq.client.waiter import timed_out
-from tq.errors import BackendUnavailable, ImproperlyConfigured, WaitInTask
-from tq.policy.backoff import reconnect_delays
+from tq.client.waiting import as_they_end
+from tq.errors import ImproperlyConfigured, WaitInTask
 from tq.request import current_request
 
 if TYPE_CHECKING:
     from tq.contracts.results import ResultBackend
 
-_SLICE = 5.0
 Result = Any
 """An `AsyncResult`, or a `GroupResult` where a member ends in a group."""
 
@@ -152,27 +149,16 @@ class ResultSet:
     def _as_they_end(self, timeout: float | None, refuse_in_task: bool) -> Iterator[AsyncResult[Any]]:
         if refuse_in_task and current_request.get() is not None:
             raise WaitInTask("never wait for results inside a task; use a chord, whose body gets them all")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        open_leaves = {leaf.id: leaf for leaf in self._leaves()}
-        for leaf in list(open_leaves.values()):
-            if leaf._final is not None:
-                del open_leaves[leaf.id]
+        leaves: dict[str, list[AsyncResult[Any]]] = {}
+        for leaf in self._leaves():
+            if leaf._final is None:
+                leaves.setdefault(leaf.id, []).append(leaf)
+            else:
                 yield leaf
-        pauses = reconnect_delays()
-        while open_leaves:
-            left = _SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())
-            if left < 0:
-                raise timed_out(next(iter(open_leaves)), timeout)
-            try:
-                found = self._backend().wait(list(open_leaves), left)
-            except BackendUnavailable:
-                pause = next(pauses)
-                if deadline is not None and time.monotonic() + pause > deadline:
-                    raise
-                time.sleep(pause)
-                continue
-            for task_id, meta in found.items():
-                leaf = open_leaves.pop(task_id)
+        if not leaves:
+            return
+        for task_id, meta in as_they_end(self._backend(), leaves, timeout):
+            for leaf in leaves[task_id]:
                 leaf._final = meta
                 yield leaf
 

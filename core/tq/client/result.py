@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tq import states
-from tq.client.waiter import Waiter, timed_out
-from tq.errors import BackendUnavailable, ImproperlyConfigured, WaitInTask
-from tq.policy.backoff import reconnect_delays
+from tq.client.waiter import Waiter
+from tq.client.waiting import as_they_end
+from tq.errors import ImproperlyConfigured, WaitInTask
 from tq.records import TaskMeta
 from tq.request import current_request
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from tq.contracts.results import ResultBackend
 
 T_co = TypeVar("T_co", covariant=True)
-
-_SLICE = 5.0
 
 
 class ResultSource(Protocol):
@@ -90,25 +87,10 @@ class AsyncResult(Generic[T_co]):
     def _wait(self, timeout: float | None) -> TaskMeta:
         if self._final is not None:
             return self._final
-        backend = self._backend()
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pauses = reconnect_delays()
-        while True:
-            left = _SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())
-            if left < 0:
-                break
-            try:
-                meta = backend.wait([self.id], left).get(self.id)
-            except BackendUnavailable:
-                pause = next(pauses)
-                if deadline is not None and time.monotonic() + pause > deadline:
-                    raise
-                time.sleep(pause)
-                continue
-            if meta is not None:
-                self._final = meta
-                return meta
-        raise timed_out(self.id, timeout)
+        for _, meta in as_they_end(self._backend(), [self.id], timeout):
+            self._final = meta
+        assert self._final is not None
+        return self._final
 
     def _value(self, meta: TaskMeta, propagate: bool) -> Any:
         if meta.status not in states.PROPAGATE_STATES:
