@@ -78,6 +78,14 @@ class PublishError(BrokerError):
     """The broker did not accept a message."""
 
 
+class TaskLocked(PublishError):
+    """A task with the same unique key waits or runs already; `task_id` is its id."""
+
+    def __init__(self, message: str, *, task_id: str, url: str = "") -> None:
+        super().__init__(message, url=url)
+        self.task_id = task_id
+
+
 class BackendError(TQError):
     """The result backend refused an operation; `url` has its password masked."""
 

@@ -34,13 +34,23 @@ class Undecodable(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Lock(msgspec.Struct, frozen=True):
+    """Keeps a second message out of a queue. `key` names it within the queue; `owner` is the id of the task that
+    has it, for at most `seconds` from the moment the store accepts its message."""
+
+    key: str
+    owner: str
+    seconds: float
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """One message on its way out.
 
     `priority` is 0 to 9 with 9 the most urgent, or None where nobody asked. `delay` counts from the moment
     the store accepts the message, by the store's clock. `exchange` and `routing_key` matter only to brokers
     that route; everybody else puts the message into `queue`. With `unique` a second publish of the same
-    `headers["id"]` is a no-op on brokers with `Cap.UNIQUE`.
+    `headers["id"]` is a no-op on brokers with `Cap.UNIQUE`. With a `lock` that another task has, the message is
+    not accepted (`Cap.LOCKS`).
     """
 
     message: Message
@@ -50,6 +60,7 @@ class Envelope(msgspec.Struct, frozen=True):
     exchange: str = ""
     routing_key: str = ""
     unique: bool = False
+    lock: Lock | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -140,8 +151,8 @@ class Settlement(msgspec.Struct, frozen=True):
     """What to do with one delivery, and all that has to happen with it.
 
     The broker keeps this order, in one atomic step where the store can: `result` (only if the broker said
-    that it stores results with the settlement), `publish`, then `action`. A settlement whose lease was lost
-    has no effect at all where the store can tell in time.
+    that it stores results with the settlement), `publish`, then `unlock` (as `Broker.unlock` in the queue of the
+    delivery) and `action`. A settlement whose lease was lost has no effect at all where the store can tell in time.
     """
 
     delivery: Delivery
@@ -150,6 +161,7 @@ class Settlement(msgspec.Struct, frozen=True):
     reason: str = ""
     publish: tuple[Envelope, ...] = ()
     result: TaskMeta | None = None
+    unlock: Lock | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 
@@ -37,6 +37,8 @@ class TaskKeywords(TypedDict, total=False):
     expires: float | dt.timedelta | dt.datetime | str | None
     serializer: str | None
     compression: str | None
+    unique_for: float | None
+    unique_key: str | Callable[..., str] | None
     trail: bool
     pydantic: bool
     pydantic_strict: bool

@@ -38,6 +38,8 @@ def make_task(function: Callable[..., Any], app: TQ | None, options: Mapping[str
         "__qualname__": getattr(function, "__qualname__", plain),
         "__wrapped__": staticmethod(function),
     }
+    if callable(given.get("unique_key")):
+        namespace["unique_key"] = staticmethod(given["unique_key"])
     task: Task[..., Any] = type(plain, (base,), namespace)()
     task._app = app
     check_task(task)

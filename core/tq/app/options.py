@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FOR_THE_DECORATOR = frozenset({"name", "base", "bind"})
 HANDLERS = ("before_start", "on_success", "on_failure", "on_retry", "after_return")
 _ERRORS = ("autoretry_for", "dont_autoretry_for", "throws")
-_DURATIONS = ("default_retry_delay", "retry_backoff_max", "time_limit", "soft_time_limit")
+_DURATIONS = ("default_retry_delay", "retry_backoff_max", "time_limit", "soft_time_limit", "unique_for")
 _METHODS = (FunctionType, property, staticmethod, classmethod)
 RETRY_OPTIONS = frozenset(
     {

@@ -19,11 +19,13 @@ from tq.canvas.stamps import names_of
 from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, call_options, make_call
 from tq.client.publisher import Publisher
 from tq.contracts.broker import Cap
+from tq.errors import TaskLocked
 from tq.policy.route import Route
 from tq.policy.times import iso, start_of
 from tq.records import Envelope
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
+from tq.wire.locks import lock_of
 from tq.wire.protocol import write_task
 
 if TYPE_CHECKING:
@@ -46,11 +48,23 @@ class Sending(Connections):
         kwargs: Mapping[str, Any],
         given: Mapping[str, Any],
     ) -> str:
-        """Send one call with options that were checked; its id. `task` is None where it is not known here."""
+        """Send one call with options that were checked; its id, or that of the task that has its lock.
+
+        `task` is None where it is not known here.
+        """
         options = call_options(given) if given else NO_OPTIONS
         parent = current_request.get()
         call, delay = self._call(name, task, args, kwargs, options, parent)
-        self._publish([self._envelope(call, task, delay, options)], options)
+        if options.unique_for is None:
+            self._publish([self._envelope(call, task, delay, options)], options)
+            return call.id
+        from tq.client.uniques import only_one
+
+        call, options = only_one(call, options, self.broker)
+        try:
+            self._publish([self._envelope(call, task, delay, options)], options)
+        except TaskLocked as exc:
+            return exc.task_id
         return call.id
 
     def has_trail(self, parent: Request) -> bool:
@@ -103,7 +117,14 @@ class Sending(Connections):
             # The worker that gets it keeps to the eta in its header.
             delay = 0.0
         return Envelope(
-            message, route.queue, route.priority, delay, route.exchange, route.routing_key, options.unique
+            message,
+            route.queue,
+            route.priority,
+            delay,
+            route.exchange,
+            route.routing_key,
+            options.unique,
+            lock_of(call.headers, call.id) if call.headers else None,
         )
 
     @cached_property

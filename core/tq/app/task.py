@@ -60,6 +60,8 @@ class Task(Generic[P, R_co]):
     expires: Any = None
     serializer: str | None = None
     compression: str | None = None
+    unique_for: float | None = None
+    unique_key: str | Callable[..., str] | None = None
     trail: bool = True
     pydantic: bool = False
     pydantic_strict: bool = False
@@ -377,4 +379,6 @@ _CALL_OPTIONS = (
     "time_limit",
     "soft_time_limit",
     "ignore_result",
+    "unique_for",
+    "unique_key",
 )

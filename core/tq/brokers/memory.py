@@ -16,8 +16,19 @@ from typing import Any, ClassVar
 from tq.brokers.store import Bell, Holder, Parcel, Store
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.errors import BrokerError, EncodeError, LeaseLost, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation, Settlement
+from tq.records import (
+    Action,
+    DeadLetter,
+    Delivery,
+    Envelope,
+    Heartbeat,
+    Lock,
+    QueueStats,
+    Revocation,
+    Settlement,
+)
 from tq.wire.envelope import pack, unpack
+from tq.wire.locks import locked
 
 
 class MemoryConsumer(Consumer):
@@ -89,6 +100,8 @@ class MemoryConsumer(Consumer):
             return True
         for envelope, raw in follow_ups:
             self._store.accept(envelope, raw)
+        if settlement.unlock is not None:
+            self._store.unlock(settlement.delivery.queue, settlement.unlock)
         if settlement.action is Action.DEAD:
             self._store.bury(parcel, settlement.reason)
         elif settlement.action is Action.REQUEUE and settlement.delay > 0:
@@ -112,6 +125,7 @@ class MemoryBroker(Broker):
         | Cap.STATS
         | Cap.PURGE
         | Cap.UNIQUE
+        | Cap.LOCKS
         | Cap.REVOKE
     )
     consumer_class: ClassVar[type[MemoryConsumer]] = MemoryConsumer
@@ -229,6 +243,11 @@ class MemoryBroker(Broker):
         with self._store.lock:
             return len(self._remove_dead(queue, ids))
 
+    def unlock(self, queue: str, locks: Sequence[Lock]) -> None:
+        with self._store.lock:
+            for lock in locks:
+                self._store.unlock(queue, lock)
+
     def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
         with self._store.lock:
             for revocation in batch:
@@ -249,8 +268,8 @@ class MemoryBroker(Broker):
         except PublishError as exc:
             return exc
         with self._store.lock:
-            self._store.accept(envelope, raw)
-        return None
+            owner = self._store.accept(envelope, raw)
+        return locked(envelope, owner, self.url) if owner else None
 
     def _beat(self, beat: Heartbeat, until: float) -> bool:
         holder = self._store.holders.get(beat.consumer_id)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tq.records import Action, Delivery, Envelope, Revocation
+from tq.records import Action, Delivery, Envelope, Lock, Revocation
 from tq.wire.envelope import unpack
 from tq.wire.ids import new_id
 
@@ -71,6 +71,8 @@ class Store:
     """Ids of consumers that are no more; they never come back."""
     seen: dict[str, float] = field(default_factory=dict)
     """Ids of unique messages, and when they may come again."""
+    locks: dict[tuple[str, str], tuple[str, float]] = field(default_factory=dict)
+    """By queue and key: owner, and when it ends."""
     revocations: dict[str, tuple[int, float, Revocation]] = field(default_factory=dict)
     """By task id: version, expires at, what."""
     version: int = 0
@@ -97,14 +99,27 @@ class Store:
         heapq.heappush(self.queue(parcel.queue).ready, (-parcel.priority, parcel.order, parcel))
         self.ring()
 
-    def accept(self, envelope: Envelope, raw: bytes) -> None:
+    def accept(self, envelope: Envelope, raw: bytes) -> str:
+        """Take a message, unless it was taken before; the owner of the lock that keeps it out, or nothing."""
         task_id = str(envelope.message.headers.get("id"))
         now = time.monotonic()
+        lock = envelope.lock
+        if lock is not None:
+            owner, until = self.locks.get((envelope.queue, lock.key), ("", now))
+            if until > now and owner != lock.owner:
+                return owner
         if envelope.unique:
             if self.seen.get(task_id, now) > now:
-                return
+                return ""
             self.seen[task_id] = now + _DAY
+        if lock is not None:
+            self.locks[envelope.queue, lock.key] = (lock.owner, now + lock.seconds)
         self.put(Parcel(raw, envelope.queue, envelope.priority or 0), envelope.delay)
+        return ""
+
+    def unlock(self, queue: str, lock: Lock) -> None:
+        if self.locks.get((queue, lock.key), ("", 0.0))[0] == lock.owner:
+            del self.locks[queue, lock.key]
 
     def promote(self, names: Sequence[str]) -> None:
         now = time.monotonic()

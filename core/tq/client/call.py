@@ -20,7 +20,9 @@ class CallOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All options of `apply_async` and `send_task`, by Celery's names.
 
     `countdown`, `expires`, limits in seconds; `eta` and `expires` may be datetimes or ISO text. `unique`:
-    where the broker can, a second call with this `task_id` is no second message. `stamps`: what the options that
+    where the broker can, a second call with this `task_id` is no second message. `unique_for`: for so many seconds,
+    while the first one waits or runs, a call of the same task with the same arguments, or the same `unique_key`, is
+    no second message but the result of the first; not for members of canvases. `stamps`: what the options that
     `stamped_headers` names say (`call_options` reads them).
     """
 
@@ -59,6 +61,8 @@ class CallOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kwargsrepr: str | None = None
     stamped_headers: list[str] | None = None
     unique: bool = False
+    unique_for: float | None = None
+    unique_key: Any = None
     timeout: float | None = None
     stamps: dict[str, Any] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 
@@ -45,6 +45,8 @@ class CallKeywords(TypedDict, total=False):
     kwargsrepr: str | None
     stamped_headers: list[str] | None
     unique: bool
+    unique_for: float | None
+    unique_key: str | Callable[..., str] | None
     timeout: float | None
 
 

@@ -31,7 +31,16 @@ from tq.options import parse_options
 from tq.records import Action
 
 if TYPE_CHECKING:
-    from tq.records import DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation, Settlement
+    from tq.records import (
+        DeadLetter,
+        Delivery,
+        Envelope,
+        Heartbeat,
+        Lock,
+        QueueStats,
+        Revocation,
+        Settlement,
+    )
 
 
 class Cap(enum.Flag):
@@ -57,6 +66,8 @@ class Cap(enum.Flag):
     """`purge`."""
     UNIQUE = enum.auto()
     """`Envelope.unique`: a second publish of one task id within a day is a no-op."""
+    LOCKS = enum.auto()
+    """`Envelope.lock`, `Settlement.unlock` and `unlock`: of tasks with one key, one waits or runs at a time."""
     REVOKE = enum.auto()
     """`revoke` and `revoked`."""
     DURABLE = enum.auto()
@@ -142,6 +153,10 @@ class Broker(ABC):
     def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
         """Put messages into their queues; returns one entry per envelope, None for accepted.
 
+        `Cap.LOCKS`: taking `Envelope.lock` and putting the message are one atomic step. A lock that another owner
+        has, and whose time is not over, gives an entry `TaskLocked` and no message; in `Settlement.publish` such
+        a message is left out. Its own owner's lock is no obstacle, and counts its seconds from now on.
+
         Never takes longer than about `timeout` seconds, connecting included. Raises `BrokerUnavailable`
         where the whole batch is in doubt or refused.
         """
@@ -217,6 +232,10 @@ class Broker(ABC):
 
     def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
         """`Cap.DEAD_LETTERS`: remove these for good; how many were there."""
+        raise NotImplementedError
+
+    def unlock(self, queue: str, locks: Sequence[Lock]) -> None:
+        """`Cap.LOCKS`: end these locks, where they are their owners' still."""
         raise NotImplementedError
 
     def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:

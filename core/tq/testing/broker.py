@@ -18,6 +18,7 @@ from tq.testing.broker_rules.errors import Errors
 from tq.testing.broker_rules.firsts import Firsts
 from tq.testing.broker_rules.interruption import Interruption
 from tq.testing.broker_rules.leases import Leases
+from tq.testing.broker_rules.locks import Locks
 from tq.testing.broker_rules.model import Model
 from tq.testing.broker_rules.opening import Opening
 from tq.testing.broker_rules.priorities import Priorities
@@ -47,6 +48,7 @@ class BrokerConformance(
     Batches,
     DeadLetters,
     Queues,
+    Locks,
     Revocations,
     Interruption,
     Concurrency,

@@ -54,7 +54,7 @@ class Chords:
                 return [plain for each in done for plain in self.settle([each])]
             logger.exception("what follows a task in queue %s cannot be done", done[0].delivery.queue)
             reason = f"its chord cannot be counted: {exc}"
-            return [Settlement(done[0].delivery, Action.DEAD, reason=reason, result=done[0].result)]
+            return [Settlement(done[0].delivery, Action.DEAD, reason=reason, result=done[0].result, unlock=done[0].unlock)]
 
     def give_up(self, settlement: Settlement, exc: Exception) -> None:
         """What follows the groups of this settlement cannot be sent: the bodies fail in its place.

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from tq import states
 from tq.errors import Retry
-from tq.records import Action, Settlement, TaskMeta
+from tq.records import Action, Lock, Settlement, TaskMeta, Undecodable
 from tq.wire.call import TaskCall
 from tq.wire.exceptions import exception_document
+from tq.wire.locks import lock_of
 from tq.worker.documents import extended
 from tq.worker.follow import NOTHING, Followed, FollowUp
 from tq.worker.outcome import GIVEN_BACK, Outcome, cause_of, traceback_text
@@ -40,7 +41,11 @@ class Concluding(Steps):
                 states.FAILURE, exc, traceback_text(exc), dead=f"{type(exc).__name__}: {exc}"
             )
             return Settlement(
-                run.delivery, Action.DEAD, 0.0, run.outcome.dead, (), self.result_of(run, run.outcome)
+                run.delivery,
+                Action.DEAD,
+                reason=run.outcome.dead,
+                result=self.result_of(run, run.outcome),
+                unlock=_lock(run),
             )
 
     def _conclude(self, run: Run) -> Settlement:
@@ -53,7 +58,15 @@ class Concluding(Steps):
         else:
             action = Action.ACK
         result = self.result_of(run, outcome)
-        plain = (run.delivery, action, outcome.delay, outcome.dead, follow.publish, result)
+        plain = (
+            run.delivery,
+            action,
+            outcome.delay,
+            outcome.dead,
+            follow.publish,
+            result,
+            _unlock(run, outcome, follow),
+        )
         if follow.starts or follow.members or follow.ends:
             return Followed(*plain, follow.starts, follow.members, follow.ends)
         return Settlement(*plain)
@@ -95,6 +108,21 @@ class Concluding(Steps):
             parent_id=call.parent_id,
             **(extended(run, self.hostname) if plan is not None and plan.extended else {}),
         )
+
+
+def _unlock(run: Run, outcome: Outcome, follow: FollowUp) -> Lock | None:
+    """The lock that ends with this run; a retry in the same queue takes it on."""
+    if outcome.requeue:
+        return None
+    lock = _lock(run)
+    if lock is not None and any(e.lock == lock and e.queue == run.delivery.queue for e in follow.publish):
+        return None
+    return lock
+
+
+def _lock(run: Run) -> Lock | None:
+    message = run.delivery.message
+    return None if isinstance(message, Undecodable) else lock_of(message.headers, message.headers.get("id"))
 
 
 def _continues(call: TaskCall, outcome: Outcome) -> bool:

@@ -175,7 +175,16 @@ class Link:
             except BrokerError as exc:
                 if not self._pause(exc, next(delays), True):
                     return
+        self._unlock(settlement)
         self._end_groups(counted, [True])
+
+    def _unlock(self, settlement: Settlement) -> None:
+        if settlement.unlock is None:
+            return
+        try:
+            self._stores.broker.unlock(settlement.delivery.queue, [settlement.unlock])
+        except BrokerError as exc:
+            logger.warning("the lock %r is kept for its time: %s", settlement.unlock.key, exc)
 
     def close(self) -> None:
         """Give back what is held, and end the consumer."""
@@ -229,7 +238,9 @@ class Link:
                 consumer.settle([settlement])
             except _UNWRITABLE as exc:
                 reason = f"what the task left cannot be written: {exc}"
-                dead.append(Settlement(settlement.delivery, Action.DEAD, reason=reason))
+                dead.append(
+                    Settlement(settlement.delivery, Action.DEAD, reason=reason, unlock=settlement.unlock)
+                )
                 if settlement.result is not None:
                     self._store([_failed(settlement.result, exc)])
                 self._give_up(settlement, exc)

@@ -123,6 +123,8 @@ class Losses:
         (settlement,) = chords.settle([settlement]) if chords is not None else (settlement,)
         if settlement.publish:
             self.stores.broker.publish(settlement.publish, timeout=self.stores.publish_timeout)
+        if settlement.unlock is not None:
+            self.stores.broker.unlock(delivery.queue, [settlement.unlock])
         if chords is not None:
             chords.end([settlement], [True])
         self._observe(run, exc)

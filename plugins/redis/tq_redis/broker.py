@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tq.contracts.broker import Broker, Cap, Consumer
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation
+from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, Lock, QueueStats, Revocation
 from tq_redis.backend import RedisBackend
 from tq_redis.consumer import RedisConsumer
 from tq_redis.keys import Layout
@@ -18,7 +18,7 @@ from tq_redis.options import BrokerOptions, refuse_explained
 from tq_redis.outgoing import LARGEST, Outbox
 from tq_redis.publisher import Publisher
 from tq_redis.revocations import Revocations
-from tq_redis.scripts import PURGE
+from tq_redis.scripts import PURGE, UNLOCK
 from tq_redis.server import Server
 from tq_redis.settling import Document
 
@@ -37,6 +37,7 @@ class RedisBroker(Broker):
         | Cap.STATS
         | Cap.PURGE
         | Cap.UNIQUE
+        | Cap.LOCKS
         | Cap.REVOKE
         | Cap.DURABLE
         | Cap.SHARED
@@ -143,6 +144,11 @@ class RedisBroker(Broker):
 
     def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
         return self._letters.take(queue, "drop", ids)
+
+    def unlock(self, queue: str, locks: Sequence[Lock]) -> None:
+        keys = self._layout.queue(queue)
+        names, owners = [keys.lock(lock.key) for lock in locks], [lock.owner for lock in locks]
+        self._server.run(UNLOCK, names, owners, f"unlock tasks of queue {queue!r}")
 
     def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
         self._revocations.add(batch, expires)

@@ -45,6 +45,10 @@ class QueueKeys:
         """The mark of a message that may be published once."""
         return f"{self._own}unique:{task_id}"
 
+    def lock(self, key: str) -> str:
+        """The lock of this key; holds its owner."""
+        return f"{self._own}lock:{key}"
+
     def _list(self, code: int) -> str:
         if code == PLAIN:
             return self.plain

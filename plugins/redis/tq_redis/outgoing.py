@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tq.errors import EncodeError, PublishError
-from tq.records import Envelope
+from tq.records import Envelope, Lock
 from tq.wire.envelope import pack
 from tq.wire.ids import new_id
 from tq_redis.keys import Layout, QueueKeys
@@ -23,11 +23,12 @@ class Outgoing(NamedTuple):
     mark: str
     """The key that says that this task was published already; empty: it may be published again."""
     data: bytes
+    lock: Lock | None = None
 
     @property
     def simple(self) -> bool:
         """Whether a push is all that it needs."""
-        return not (self.code or self.delay_ms or self.mark)
+        return not (self.code or self.delay_ms or self.mark or self.lock)
 
     @property
     def wake(self) -> str:
@@ -59,7 +60,7 @@ class Outbox:
             )
         keys = self._layout.queue(envelope.queue)
         mark = keys.unique(str(envelope.message.headers.get("id"))) if envelope.unique else ""
-        return Outgoing(keys, self._layout.code(envelope.priority), delay_ms, mark, data)
+        return Outgoing(keys, self._layout.code(envelope.priority), delay_ms, mark, data, envelope.lock)
 
 
 def unique_texts(count: int) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any
 
 from tq.errors import PublishError
 from tq.records import Envelope
+from tq.wire.locks import locked
 from tq_redis.link import Down, Refused, pack
+from tq_redis.lives import milliseconds
 from tq_redis.outgoing import Outbox, Outgoing, unique_texts
 from tq_redis.scripts import PUBLISH
 from tq_redis.server import Server
@@ -73,8 +75,17 @@ class Publisher:
                 if isinstance(reply, Refused):
                     for place in command.places:
                         answer[place] = self._refused(reply, batch[place])
+                elif isinstance(reply, list):
+                    self._note_locked(command.places, reply, answer, batch)
         except (Down, Refused) as exc:
             raise self._server.fail(exc, f"publish to queue {batch[commands[0].places[0]].queue!r}") from exc
+
+    def _note_locked(
+        self, places: list[int], reply: list[Any], answer: list[Exception | None], batch: Sequence[Envelope]
+    ) -> None:
+        for place, each in zip(places, reply, strict=True):
+            if isinstance(each, bytes):
+                answer[place] = locked(batch[place], each.decode(), self._server.shown)
 
     def _refused(self, reply: Refused, envelope: Envelope) -> Exception:
         error = self._server.fail(reply, f"publish to queue {envelope.queue!r}")
@@ -84,7 +95,9 @@ class Publisher:
 def _commands(prepared: list[tuple[int, Outgoing]]) -> Iterator[_Command]:
     """Group what goes one way. The order within a list is kept: where a marked message goes into the plain
     list, the others of that queue go with it."""
-    mixed = {out.keys.name for _, out in prepared if out.mark and not out.code and not out.delay_ms}
+    mixed = {
+        out.keys.name for _, out in prepared if (out.mark or out.lock) and not out.code and not out.delay_ms
+    }
     groups: dict[tuple[str, bool], list[tuple[int, Outgoing]]] = {}
     for place, out in prepared:
         simple = out.simple and out.keys.name not in mixed
@@ -116,8 +129,13 @@ def _script(part: list[tuple[int, Outgoing]]) -> _Command:
     queue = part[0][1].keys
     keys, args = [queue.delayed], list[Any]((queue.wake,))
     for (_, out), text in zip(part, unique_texts(len(part)), strict=True):
-        keys += [queue.lists[out.code], out.mark] if out.mark else [queue.lists[out.code]]
+        keys += [queue.lists[out.code], *([out.mark] if out.mark else ())]
         args += [out.delay_ms, out.code, text, 1 if out.mark else 0, out.data]
+        if out.lock is None:
+            args += ["", 0]
+        else:
+            keys.append(queue.lock(out.lock.key))
+            args += [out.lock.owner, milliseconds(out.lock.seconds)]
     # A mark makes a second time harmless.
     again = all(out.mark for _, out in part)
     places = [place for place, _ in part]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tq.records import Action, Settlement, TaskMeta
 from tq_redis.keys import QueueKeys
-from tq_redis.lives import REASON
+from tq_redis.lives import REASON, milliseconds
 from tq_redis.outgoing import Outbox, Outgoing, unique_texts
 
 Document = Callable[[TaskMeta], tuple[str, bytes]]
@@ -33,7 +33,7 @@ class Instructions:
             if settlement.delivery.queue not in self._queues:
                 continue
             result = settlement.result if document else None
-            if settlement.action is not Action.ACK or settlement.publish:
+            if settlement.action is not Action.ACK or settlement.publish or settlement.unlock:
                 rest.append(settlement)
                 continue
             if result is not None:
@@ -78,6 +78,9 @@ class Instructions:
             for envelope in settlement.publish:
                 steps += self._publish(outbox.prepare(envelope), next(texts))
             queue, receipt = self._queues[settlement.delivery.queue], settlement.delivery.receipt
+            if settlement.unlock is not None:
+                lock = settlement.unlock
+                steps += ("O", self._key(self._of[queue].lock(lock.key)), lock.owner)
             steps += self._leave(settlement, queue, receipt)
             self.args += ("H", queue, receipt, len(steps), *steps)
 
@@ -90,6 +93,9 @@ class Instructions:
         if out.mark:
             place = self._key(out.mark)
             steps = ["U", place, len(steps) + 2, *steps, "M", place]
+        if out.lock is not None:
+            place, live = self._key(out.keys.lock(out.lock.key)), milliseconds(out.lock.seconds)
+            steps = ["N", place, out.lock.owner, live, len(steps), *steps]
         return steps
 
     def _leave(self, settlement: Settlement, queue: int, receipt: int | str) -> tuple[Any, ...]:

@@ -65,6 +65,19 @@ local function promote(delayed, now, key_of)
   return count
 end
 
+-- The owner of a lock, if that is not `owner` itself.
+local function holder(lock, owner)
+  local found = redis.call('GET', lock)
+  return found and found ~= owner and found or nil
+end
+
+-- End a lock, if it is its owner's still.
+local function unlock(lock, owner)
+  if redis.call('GET', lock) == owner then
+    redis.call('DEL', lock)
+  end
+end
+
 -- Wake consumers that wait; an empty channel is nobody's.
 local function ring(channel)
   if channel ~= '' then

@@ -89,6 +89,22 @@ function run.M(at)
   return at + 2
 end
 
+-- N place owner ms length: skip the next `length` arguments if another has the lock, else take it
+function run.N(at)
+  local lock, owner = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2]
+  if holder(lock, owner) then
+    return at + 5 + tonumber(ARGV[at + 4])
+  end
+  redis.call('SET', lock, owner, 'PX', ARGV[at + 3])
+  return at + 5
+end
+
+-- O place owner: end the lock
+function run.O(at)
+  unlock(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])
+  return at + 3
+end
+
 -- P place channel message: publish to a list. If that fails, its settlement is left undone.
 function run.P(at)
   local pushed = redis.pcall('LPUSH', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 3])
