@@ -4,11 +4,18 @@ from collections.abc import Callable
 
 import pytest
 
-from tq.testing import BrokerConformance, PoolConformance, ResultBackendConformance, SerializerConformance
+from tq.testing import (
+    BrokerConformance,
+    PoolConformance,
+    ResultBackendConformance,
+    ScheduleStoreConformance,
+    SerializerConformance,
+)
 from tq.testing.mutants.backends import BACKENDS
 from tq.testing.mutants.brokers import BROKERS, BrokerMutant
 from tq.testing.mutants.memories import MEMORIES
 from tq.testing.mutants.pools import POOLS
+from tq.testing.mutants.schedules import SCHEDULES
 from tq.testing.mutants.serializers import SERIALIZERS
 
 
@@ -36,6 +43,12 @@ class Backend(Impatient, ResultBackendConformance):
         return f"memory://{self.backend_class.__name__}"
 
 
+class Schedule(ScheduleStoreConformance):
+    @pytest.fixture
+    def store_url(self) -> str:
+        return f"memory://{self.store_class.__name__}"
+
+
 class Serializer(SerializerConformance):
     pass
 
@@ -47,6 +60,7 @@ class Pool(Impatient, PoolConformance):
 for suite, attribute, mutants in (
     (Broker, "broker_class", (*BROKERS, *MEMORIES)),
     (Backend, "backend_class", BACKENDS),
+    (Schedule, "store_class", SCHEDULES),
     (Serializer, "serializer_class", SERIALIZERS),
     (Pool, "pool_class", POOLS),
 ):
