@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tq import signals
+from tq.contracts.hooks import COLLECTING
 from tq.contracts.pool import StopMode
 from tq.errors import PluginError, Retry, SoftTimeLimitExceeded
 from tq.plugins.hooks import HookManager
@@ -231,9 +232,7 @@ def test_only_hooks_with_receivers_and_those_asked_for_are_implemented(
 
 
 def test_every_signal_has_a_hook_that_fits() -> None:
-    everything = [
-        name for name in hook_names() if name not in {"tq_settings", "tq_commands", "task_rejected"}
-    ]
+    everything = [name for name in hook_names() if name not in COLLECTING | {"task_rejected"}]
     manager = HookManager()
     name = manager.register(signals.plugin(always=everything))
     assert manager.implemented(name) == everything

@@ -143,3 +143,21 @@ def test_it_looks_seldom(seat: LocalSeat) -> None:
     pool = Counting([seat])
     Watch(pool).pass_(PERIOD)
     assert pool.looks <= LOOKS + 1
+
+
+def test_a_worker_is_stuck_from_when_a_seat_that_cannot_be_replaced_fell_silent_until_it_moves(
+    seat: LocalSeat,
+) -> None:
+    watch = Watch(StubPool([seat], can=False))
+    watch.pass_(PERIOD / 2)
+    assert watch.dog.stuck() is None
+    watch.pass_(PERIOD)
+    assert "neither runs nor asks" in str(watch.dog.stuck())
+    seat.come_round()
+    assert watch.dog.stuck() is None
+
+
+def test_a_seat_that_is_replaced_leaves_no_worker_stuck(seat: LocalSeat) -> None:
+    watch = Watch(StubPool([seat], can=True))
+    watch.pass_(2 * PERIOD)
+    assert watch.dog.stuck() is None

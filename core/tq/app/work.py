@@ -13,6 +13,7 @@ import msgspec
 
 from tq.app import flows
 from tq.app.extras import hooks_of
+from tq.app.health import answer_probes
 from tq.app.plan import plan_of
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, PoolCap
@@ -101,13 +102,16 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         child_stopping=hooks.bind("child_stopping"),
     )
     scaler = Autoscaler(*options.autoscale) if options.autoscale else None
-    return Worker(
+    worker = Worker(
         setup,
         pool_class,
         shutdown_timeout=conf.worker_shutdown_timeout,
         hooks=hooks.bind,
         on_tick=scaler.tick if scaler else None,
     )
+    if conf.worker_health_address:
+        answer_probes(worker, setup, conf.worker_health_address, hooks)
+    return worker
 
 
 def _executor(

@@ -87,6 +87,7 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option(
     "-f", "--logfile", metavar="PATH", help="File for the log; %n node name, %d its domain, %h both."
 )
+@click.option("--health", metavar="ADDRESS", help="Answer HTTP probes: a port of 127.0.0.1, or host:port.")
 @click.option("--log-json", is_flag=True, help="Log lines are JSON objects.")
 @click.option("--parent-pid", type=int, hidden=True)
 @pass_globals
@@ -113,6 +114,8 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
         app.conf.assign({"worker_concurrency": "auto"}, origin="command line")
     if include:
         app.conf.assign({"include": (*app.conf.include, *include)}, origin="command line")
+    if options["health"]:
+        app.conf.assign({"worker_health_address": options["health"]}, origin="command line")
     if options["log_json"]:
         app.conf.assign({"worker_log_json": True}, origin="command line")
     with importing("a module of include, imports or autodiscover_tasks"):

@@ -12,7 +12,7 @@ A function takes the arguments that it needs, by these names. Its order among ot
 (`hookimpl(tryfirst=True)`). The hooks are looked up once, when the worker starts or the app first publishes: a
 hook that nobody implements costs nothing.
 
-Observers (all but `tq_settings` and `tq_commands`) return nothing and are called one by one, in the middle of
+Observers (all but `tq_settings`, `tq_commands` and `tq_pages`) return nothing and are called one by one, in the middle of
 the work: be quick and do not block. An observer may raise, but should not: its error is logged with the name of
 its plugin, and disturbs neither the task nor the other observers. None may be `async def`. With a pool of
 threads or greenlets the task hooks run on several of them at once.
@@ -22,7 +22,7 @@ Importing this module imports pluggy; the rest of `tq.contracts` does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import msgspec
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
     from tq.contracts.pool import StopMode
     from tq.errors import Retry
-    from tq.records import Delivery, Envelope
+    from tq.records import Delivery, Envelope, QueueStats
 
 hookspec: Final = HookspecMarker("tq")
 hookimpl: Final = HookimplMarker("tq")
 """Marks a function of a plugin as the implementation of the hook of its name."""
 
-COLLECTING: Final = frozenset({"tq_settings", "tq_commands"})
+COLLECTING: Final = frozenset({"tq_settings", "tq_commands", "tq_pages"})
 """The hooks that are asked for something; all others are observers."""
 
 
@@ -50,6 +50,18 @@ class WorkerInfo(Protocol):
     def hostname(self) -> str: ...
     @property
     def concurrency(self) -> int: ...
+    @property
+    def queues(self) -> Sequence[str]: ...
+
+    def running(self) -> int:
+        """Bodies that run now."""
+
+    def queue_stats(self) -> Sequence[QueueStats]:
+        """What lies in its queues; empty where its broker cannot say. Asks the broker: from any thread of the
+        worker's main process, but seldom. Raises `BrokerError`."""
+
+    def trouble(self) -> str | None:
+        """Why it takes no tasks now, as `/readyz` says; None: it does."""
 
 
 class RequestInfo(Protocol):
@@ -87,6 +99,15 @@ class ExtraSetting(msgspec.Struct, frozen=True, kw_only=True):
     doc: str
     unit: str = ""
     secret: bool = False
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page that a plugin adds to the worker's HTTP endpoint. `body` makes it anew for each question, on the
+    endpoint's thread in the worker's main process."""
+
+    path: str
+    content_type: str
+    body: Callable[[], bytes]
 
 
 # -- the life of a worker ----------------------------------------------------------------------------------
@@ -224,5 +245,14 @@ def tq_commands() -> Sequence[click.Command]:
     """Commands that this plugin adds to `tq`; asked for by the command line only.
 
     May raise: then the error is logged with the plugin's name and the other commands work.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def tq_pages() -> Sequence[Page]:
+    """Pages that this plugin adds to the worker's HTTP endpoint (`worker_health_address`); asked for when it starts.
+
+    May raise: then the error is logged with the plugin's name and the other pages are there.
     """
     raise NotImplementedError

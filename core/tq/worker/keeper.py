@@ -18,6 +18,8 @@ from tq.worker.watchdog import Watchdog
 logger = logging.getLogger("tq.worker")
 
 TICK = 1.0
+SILENT = 15.0
+"""Seconds without an answer of the broker, after which a worker does not count as ready."""
 
 
 class Keeper:
@@ -38,6 +40,8 @@ class Keeper:
         self._terminations = Terminations(setup.stores.broker, pool)
         self._watchdog = Watchdog(pool, setup.stores)
         self._every = min(TICK, setup.stores.lease / 6)
+        self._trouble: str | None = "the broker was not reached yet"
+        self._reached = time.monotonic()
 
     def start(self) -> None:
         """Begin to beat."""
@@ -51,6 +55,19 @@ class Keeper:
         # A child may have been lost after the last tick.
         self._guarded(self._setup.losses.settle)
 
+    def trouble(self) -> str | None:
+        """Why the worker can take no tasks now: its broker or its results are away. From any thread."""
+        silent = time.monotonic() - self._reached
+        if self._trouble is None and silent > max(SILENT, self._setup.stores.lease):
+            return f"the broker has not answered for {silent:.0f} s"
+        return self._trouble
+
+    def stuck(self) -> str | None:
+        """Why the worker will not work again by itself; None: it will. From any thread."""
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._ended:
+            return "the heartbeat thread has ended"
+        return self._watchdog.stuck()
+
     def _run(self) -> None:
         while not self._ended:
             self._wake.wait(self._every)
@@ -63,7 +80,9 @@ class Keeper:
         try:
             with self._setup.quiet:
                 work()
+            self._trouble, self._reached = None, time.monotonic()
         except (BrokerError, BackendError) as exc:
+            self._trouble = str(exc)
             self._watchdog.trouble()
             logger.warning("heartbeat: %s", exc)
         except Exception:

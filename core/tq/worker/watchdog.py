@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tq.contracts.pool import Pool, Pulse, Seat
 from tq.errors import BackendError
@@ -30,7 +31,7 @@ LOOKS = 10
 class _Silence:
     """What a seat showed, and at how many looks in a row it was the same."""
 
-    seat: Seat
+    seat: Any
     shown: tuple[float, int]
     looks: int = 0
 
@@ -52,6 +53,14 @@ class Watchdog:
         self._clock = clock
         self._looked = clock()
         self._silences: dict[int, _Silence] = {}
+        self._stuck: list[_Silence] = []
+
+    def stuck(self) -> str | None:
+        """Who hangs and cannot be replaced: only a restart of the worker helps. None: nobody. From any thread."""
+        for each in self._stuck:
+            if each.seat.receipt < 0 and _shown(each.seat) == each.shown:
+                return f"consumer {each.seat.consumer_id or '?'} neither runs nor asks for anything"
+        return None
 
     def trouble(self) -> None:
         """A server is away: whoever waits for it is excused."""
@@ -70,15 +79,14 @@ class Watchdog:
         self._listen()
         silent = [each for each in self._silences.values() if each.looks >= LOOKS]
         if silent and self._results_answer():
-            for each in silent:
-                self._replace(each.seat)
+            self._stuck = [each for each in silent if not self._replace(each.seat)]
 
     def _listen(self) -> None:
         heard: dict[int, _Silence] = {}
         for seat in self._pool.seats():
             if not isinstance(seat, Pulse) or seat.receipt >= 0:
                 continue
-            shown = (seat.came_round, seat.finished)
+            shown = _shown(seat)
             before = self._silences.get(id(seat))
             if before is None or before.seat is not seat or before.shown != shown:
                 heard[id(seat)] = _Silence(seat, shown)
@@ -99,7 +107,7 @@ class Watchdog:
             return False
         return True
 
-    def _replace(self, seat: Seat) -> None:
+    def _replace(self, seat: Seat) -> bool:
         del self._silences[id(seat)]
         name = seat.consumer_id or "which has not registered yet"
         if self._pool.replace(seat):
@@ -109,10 +117,16 @@ class Watchdog:
                 name,
                 self._period,
             )
-        else:
-            logger.error(
-                "consumer %s has neither run nor asked for anything for %g s, and this pool cannot replace it: "
-                "send USR1 to see where it hangs, and restart the worker",
-                name,
-                self._period,
-            )
+            return True
+        logger.error(
+            "consumer %s has neither run nor asked for anything for %g s, and this pool cannot replace it: "
+            "send USR1 to see where it hangs, and restart the worker",
+            name,
+            self._period,
+        )
+        return False
+
+
+def _shown(seat: Any) -> tuple[float, int]:
+    """What moves while a seat with a pulse works."""
+    return seat.came_round, seat.finished

@@ -13,7 +13,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, StopMode
+from tq.records import QueueStats
+from tq.worker.health import HealthServer
 from tq.worker.keeper import Keeper
 from tq.worker.setup import WorkerSetup
 
@@ -46,6 +49,9 @@ class Worker:
         self._stop: StopMode | None = None
         self._deadline: float | None = None
         self._pid = os.getpid()
+        self.health: HealthServer | None = None
+        """Answers probes while the worker runs, where it is set."""
+        self._is_up = False
 
     @property
     def hostname(self) -> str:
@@ -62,12 +68,37 @@ class Worker:
         """The queues it reads."""
         return self._setup.stores.queues
 
+    def running(self) -> int:
+        """Bodies that run now."""
+        return sum(seat.receipt >= 0 for seat in self.pool.seats())
+
+    def queue_stats(self) -> list[QueueStats]:
+        """What lies in its queues; empty where its broker cannot say. Raises `BrokerError`."""
+        broker = self._setup.stores.broker
+        if Cap.STATS not in broker.capabilities:
+            return []
+        with self._setup.quiet:
+            return [broker.stats(queue) for queue in self.queues]
+
+    def trouble(self) -> str | None:
+        """Why it takes no tasks now; None: it does."""
+        if self._stop is not None:
+            return "the worker is stopping"
+        return self._keeper.trouble() if self._is_up else "the worker is starting"
+
+    def stuck(self) -> str | None:
+        """Why only a restart helps; None: it works, or will."""
+        return self._keeper.stuck()
+
     def run(self, *, install_signals: bool = True) -> None:
         """Work until `stop`. Signals: TERM, INT and HUP stop warm, a second one cold, QUIT cold at once, USR1
         writes all stacks to stderr. Installing signals needs the main thread."""
         previous = self._install() if install_signals else {}
         self._tell("worker_starting")
         self._keeper.start()
+        self._is_up = True
+        if self.health is not None:
+            self.health.start()
         self._tell("worker_ready")
         logger.info("%s is ready, reading %s", self.hostname, ", ".join(self.queues))
         try:
@@ -80,6 +111,8 @@ class Worker:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._tell("worker_stopped")
+            if self.health is not None:
+                self.health.close()
 
     def stop(self, mode: StopMode = StopMode.WARM) -> None:
         """End; from any thread or signal handler. A stop never becomes softer again."""

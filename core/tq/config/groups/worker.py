@@ -20,6 +20,10 @@ def _none_for_zero(value: Any) -> Any:
     return None if value in (0, "0") and value is not False else value
 
 
+def _text_of_port(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
 def _level_name(value: Any) -> Any:
     import logging  # not at the top: 3 ms of each start
 
@@ -118,6 +122,15 @@ SETTINGS = (
         doc="Send an event for each step of each task (`-E`), for monitors.",
         group=GROUP,
         not_yet="this version sends no events",
+    ),
+    Setting(
+        name="worker_health_address",
+        type=Name | None,
+        default=None,
+        doc="Where the worker answers HTTP probes (`--health`), `/livez` and `/readyz`: a port of 127.0.0.1, or "
+        "host:port; none: nowhere.",
+        group=GROUP,
+        prepare=_text_of_port,
     ),
     Setting(
         name="worker_hijack_root_logger",
