@@ -63,6 +63,20 @@ class Envelope(msgspec.Struct, frozen=True):
     lock: Lock | None = None
 
 
+class Queue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A queue as an app declares it. `exchange` and `routing_key` matter to brokers that route; empty: the name.
+
+    `max_priority` and `queue_arguments` matter to brokers whose queues have to be declared (RabbitMQ).
+    """
+
+    name: str
+    exchange: str = ""
+    exchange_type: str = "direct"
+    routing_key: str = ""
+    max_priority: int | None = None
+    queue_arguments: dict[str, Any] = {}
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """One message that a consumer holds under its lease.
 

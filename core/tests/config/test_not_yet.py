@@ -19,7 +19,6 @@ NOT_YET = [setting for setting in DEFINITIONS if setting.not_yet]
         ("worker_send_task_events", True),
         ("task_send_sent_event", True),
         ("worker_enable_remote_control", True),
-        ("task_queue_max_priority", 9),
     ],
 )
 def test_switching_on_what_is_not_there_yet_warns_once(name: str, value: object) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import msgspec
+
 from tq.app.modules import import_object
 from tq.app.serializers import Serializers
 from tq.client.waiter import Waiter
@@ -19,6 +21,7 @@ from tq.errors import ImproperlyConfigured
 from tq.plugins import registry
 from tq.policy.route import QueueInfo, Router
 from tq.policy.times import LocalZone
+from tq.records import Queue
 from tq.wire.ids import new_id
 
 if TYPE_CHECKING:
@@ -79,10 +82,18 @@ class Connections:
     @cached_property
     def broker(self) -> Broker:
         """The broker of `broker_url`; it connects on first use."""
-        return self._once(
-            "broker",
-            lambda: registry.load_broker(self.conf.broker_url, self.conf.broker_transport_options),
-        )
+        return self._once("broker", self._new_broker)
+
+    def _new_broker(self) -> Broker:
+        conf = self.conf
+        made = registry.load_broker(conf.broker_url, conf.broker_transport_options)
+        highest = conf.task_queue_max_priority
+        queues = [
+            queue if queue.max_priority is not None else msgspec.structs.replace(queue, max_priority=highest)
+            for queue in conf.task_queues or ()
+        ]
+        made.declare(queues, others=Queue("", max_priority=highest))
+        return made
 
     @cached_property
     def backend(self) -> ResultBackend | None:

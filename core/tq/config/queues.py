@@ -7,19 +7,9 @@ from typing import Any
 
 import msgspec
 
+from tq.records import Queue
 
-class Queue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A declared queue. `exchange` and `routing_key` matter to brokers that route; empty: the name.
-
-    `max_priority` and `queue_arguments` matter to brokers whose queues have to be declared (RabbitMQ).
-    """
-
-    name: str
-    exchange: str = ""
-    exchange_type: str = "direct"
-    routing_key: str = ""
-    max_priority: int | None = None
-    queue_arguments: dict[str, Any] = {}
+__all__ = ["Queue", "read_queues"]
 
 
 def read_queues(value: Any) -> Any:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Envelope,
         Heartbeat,
         Lock,
+        Queue,
         QueueStats,
         Revocation,
         Settlement,
@@ -172,6 +173,13 @@ class Broker(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close connections. Idempotent; never raises because the server is gone."""
+
+    def declare(self, queues: Sequence[Queue], *, others: Queue) -> None:
+        """Remember what `task_queues` says, for when these queues are first used; connects to nothing.
+
+        Called once, right after `__init__`. `others` says how queues look that are not among them; its name
+        means nothing. For brokers whose queues have to be declared, or that route by exchanges.
+        """
 
     def after_fork(self) -> None:
         """Forget connections inherited from the parent process, without touching the parent's sockets."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from tq.config.queues import Queue, read_queues
 from tq.config.routes import check_routes
@@ -50,12 +52,11 @@ SETTINGS = (
     ),
     Setting(
         name="task_queue_max_priority",
-        type=Priority | None,
+        type=Annotated[int, msgspec.Meta(ge=0, le=255)] | None,
         default=None,
         doc="Highest priority of queues on brokers where a queue must be declared with one (RabbitMQ); "
         "elsewhere it is always 9.",
         group=GROUP,
-        not_yet="no broker plugin needs it so far",
     ),
     Setting(
         name="task_routes",
