@@ -79,6 +79,18 @@ SERVICES = {
             apt=("mariadb-server",),
             brew=("mariadb",),
         ),
+        Service(
+            name="rabbitmq",
+            programs=("rabbitmq-server", "epmd"),
+            places=(
+                "/usr/lib/rabbitmq/bin",
+                "/usr/bin",
+                *(f"{root}/opt/rabbitmq/sbin" for root in _BREW),
+                *(f"{root}/opt/erlang/lib/erlang/bin" for root in _BREW),
+            ),
+            apt=("rabbitmq-server",),
+            brew=("rabbitmq",),
+        ),
     )
 }
 

@@ -20,7 +20,9 @@ from tests.services.celery import CeleryMissing
 from tests.services.celery import celery_python as find_celery
 from tests.services.mariadb import MariadbServer
 from tests.services.memcached import MemcachedServer
+from tests.services.moto import MotoServer
 from tests.services.postgres import PostgresServer
+from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
 from tests.services.server import Server
 
@@ -107,6 +109,27 @@ def mariadb_server() -> Iterator[Callable[..., MariadbServer]]:
 
 
 @pytest.fixture(scope="session")
+def shared_rabbitmq() -> Iterator[RabbitmqServer]:
+    """The session's RabbitMQ node; use `rabbitmq_url` for a virtual host of your own."""
+    with _started(RabbitmqServer) as server:
+        yield server
+
+
+@pytest.fixture
+def rabbitmq_url(shared_rabbitmq: RabbitmqServer) -> Iterator[str]:
+    """The URL of an empty virtual host of the session's RabbitMQ for this test."""
+    name = shared_rabbitmq.new_vhost()
+    yield shared_rabbitmq.url_of(name)
+    shared_rabbitmq.drop_vhost(name)
+
+
+@pytest.fixture
+def rabbitmq_server() -> Iterator[Callable[..., RabbitmqServer]]:
+    """Make started RabbitMQ nodes for this test: `rabbitmq_server("consumer_timeout = 5000")`."""
+    yield from _factory(RabbitmqServer)
+
+
+@pytest.fixture(scope="session")
 def shared_memcached() -> Iterator[MemcachedServer]:
     """The session's memcached server; use `memcached_url` unless the server itself is asked something."""
     with _started(MemcachedServer) as server:
@@ -124,6 +147,26 @@ def memcached_url(shared_memcached: MemcachedServer) -> str:
 def memcached_server() -> Iterator[Callable[..., MemcachedServer]]:
     """Make started memcached servers for this test: `memcached_server("-I", "2m")`."""
     yield from _factory(MemcachedServer)
+
+
+@pytest.fixture(scope="session")
+def shared_moto() -> Iterator[MotoServer]:
+    """The session's emulator of SQS and S3; use `sqs_url` unless the server itself is asked something."""
+    with _started(MotoServer) as server:
+        yield server
+
+
+@pytest.fixture
+def sqs_url(shared_moto: MotoServer) -> str:
+    """The broker URL of the session's emulator, emptied for this test."""
+    shared_moto.reset()
+    return shared_moto.sqs_url
+
+
+@pytest.fixture
+def moto_server() -> Iterator[Callable[..., MotoServer]]:
+    """Make started emulators for this test, to be stopped and killed."""
+    yield from _factory(MotoServer)
 
 
 @pytest.fixture(scope="session")

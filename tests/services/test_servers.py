@@ -15,6 +15,7 @@ from tests.services import SERVICES, Server, ServiceFailed, ServiceMissing, free
 from tests.services.catalog import Service
 from tests.services.mariadb import MariadbServer
 from tests.services.postgres import PostgresServer
+from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,22 @@ def test_a_mariadb_server_survives_a_kill(mariadb_server: Callable[..., MariadbS
     server.start()
     assert name in server.url_of(name)
     assert server.answers()
+
+
+def test_a_rabbitmq_node_keeps_its_virtual_hosts_over_a_kill_and_a_stop(
+    rabbitmq_server: Callable[..., RabbitmqServer],
+) -> None:
+    server = rabbitmq_server()
+    name = server.new_vhost()
+    server.kill()
+    server.start()
+    server.restart()
+    server.drop_vhost(name)
+    assert server.answers()
+
+
+def test_each_test_gets_its_own_virtual_host(shared_rabbitmq: RabbitmqServer, rabbitmq_url: str) -> None:
+    assert rabbitmq_url != shared_rabbitmq.url_of(shared_rabbitmq.new_vhost())
 
 
 def test_each_test_gets_its_own_database(shared_postgres: PostgresServer, postgres_url: str) -> None:

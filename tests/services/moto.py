@@ -1,0 +1,54 @@
+"""An emulator of Amazon's services for tests: SQS and S3, in memory, without checks of keys and permissions."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.services.catalog import ServiceMissing
+from tests.services.server import Server
+
+KEY, SECRET, REGION = "AKIATESTKEY", "secretkey", "eu-west-1"
+"""Any would do: moto does not look at them."""
+
+
+class MotoServer(Server):
+    """moto's server. It forgets everything when it ends."""
+
+    name = "moto"
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec("moto") is None:
+            raise ServiceMissing("no moto found; install it with: pip install 'moto[server]>=5'")
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        """The endpoint, as boto3 takes it."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sqs_url(self) -> str:
+        """The endpoint as a broker URL."""
+        return f"sqs://{KEY}:{SECRET}@127.0.0.1:{self.port}/?region={REGION}"
+
+    def command(self) -> list[str | Path]:
+        """Return the command that runs the server in the foreground."""
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+
+    def answers(self) -> bool:
+        """Say whether the server answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/moto-api/data.json", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def reset(self) -> None:
+        """Forget everything."""
+        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
+        with urllib.request.urlopen(request, timeout=10):
+            return
