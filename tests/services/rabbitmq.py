@@ -66,7 +66,7 @@ class RabbitmqServer(Server):
         if not self.listens():
             return False
         try:
-            return self.ask("GET", "/api/whoami")["name"] == "guest"
+            return bool(self.ask("GET", "/api/whoami")["name"] == "guest")
         except (OSError, ServiceFailed, http.client.HTTPException):
             return False
 
