@@ -1,0 +1,237 @@
+"""One reader of queues: a poller for each, and what they brought."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+
+from tq.contracts.broker import Consumer
+from tq.errors import BrokerError
+from tq.records import Delivery, Settlement
+from tq_sqs.holding import Holding
+from tq_sqs.lent import Lent, read_answer
+from tq_sqs.messages import PER_BATCH
+from tq_sqs.poller import Poller
+from tq_sqs.queues import Queue, Queues, is_missing
+from tq_sqs.server import SECONDS, Server
+from tq_sqs.settling import Settling
+
+logger = logging.getLogger("tq.sqs")
+
+_MOST = 100
+"""Messages that one `receive` collects, at most: ten requests."""
+_GRACE = 0.5
+"""Seconds that messages which came after `receive` had returned wait for the next one."""
+_LATE = 0.25
+"""Seconds that a `receive` which may not wait gives a request that is under way."""
+
+
+class SqsConsumer(Consumer):
+    """See `tq.contracts.broker.Consumer`."""
+
+    def __init__(
+        self,
+        consumer_id: str,
+        queues: Sequence[Queue],
+        known: Queues,
+        holding: Holding,
+        settling: Settling,
+        *,
+        wait: int,
+    ) -> None:
+        self.id = consumer_id
+        self._known = known
+        self._server: Server = known.server
+        self._holding = holding
+        self._settling = settling
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._buffers: dict[str, deque[Lent]] = {queue.name: deque() for queue in queues}
+        """Lent already, not yet handed out."""
+        self._error: BrokerError | None = None
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._asking = threading.Event()
+        self._interrupted = False
+        self._closed = False
+        self._pollers = [Poller(queue, self._fetch, self._fetched) for queue in queues]
+
+    def __repr__(self) -> str:
+        return f"SqsConsumer({self.id!r}, {self._server.shown!r})"
+
+    def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        limit = min(limit, _MOST)
+        self._asking.set()
+        try:
+            found = self._gather(limit, time.monotonic() + wait)
+        finally:
+            self._asking.clear()
+        # What arrived in the last moment: the poller saw that somebody asks, and does not give it back.
+        found += self._take(limit - len(found))
+        self._return_rest()
+        return [lent.deliver() for lent in self._alone(found)]
+
+    def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
+        return self._settling.settle(batch) if batch else ()
+
+    def keep(self) -> None:
+        self._holding.keep()
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        self._wake.put(None)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for poller in self._pollers:
+            poller.end()
+        self._give_back(self._holding.all())
+
+    # -- receiving -----------------------------------------------------------------------------------------
+
+    def _gather(self, limit: int, until: float) -> list[Lent]:
+        found = self._take(limit)
+        if not found and len(self._pollers) > 1 and not any(poller.busy for poller in self._pollers):
+            found = self._sweep(limit, until)
+        asked = False
+        while not found:
+            self._raise_error()
+            now = time.monotonic()
+            if self._interrupted or (asked and now >= until):
+                self._interrupted = False
+                return []
+            late = self._ask(limit, until - now)
+            asked = True
+            self._sleep(max(until - now, late))
+            found = self._take(limit)
+        return self._fill(found, limit)
+
+    def _ask(self, limit: int, left: float) -> float:
+        """Let all pollers ask; how long their answers may take although nobody may wait."""
+        late = 0.0
+        for poller in self._pollers:
+            if poller.busy:
+                late = max(late, _LATE if poller.waits else SECONDS)
+                continue
+            seconds = 0 if left <= 0 else self._wait if left >= 1.5 else math.ceil(left)
+            poller.ask(min(limit, PER_BATCH), min(seconds, self._wait))
+            late = max(late, 0.0 if seconds else SECONDS)
+        return late
+
+    def _sweep(self, limit: int, until: float) -> list[Lent]:
+        """Ask the queues one by one, in their order: who waits at all of them takes too much at busy times."""
+        found: list[Lent] = []
+        for poller in self._pollers:
+            found += self._short(poller, limit - len(found))
+            if len(found) >= limit or self._interrupted:
+                break
+        return found
+
+    def _fill(self, found: list[Lent], limit: int) -> list[Lent]:
+        """Ask again as long as full answers come."""
+        full = len(found) == min(limit, PER_BATCH)
+        for poller in self._pollers:
+            while full and len(found) < limit and not poller.busy and poller.queue == found[-1].queue:
+                more = self._short(poller, limit - len(found))
+                full = len(more) == PER_BATCH
+                found += more
+        return found
+
+    def _short(self, poller: Poller, limit: int) -> list[Lent]:
+        if not poller.busy:
+            poller.ask(min(limit, PER_BATCH), 0)
+        until = time.monotonic() + SECONDS
+        while poller.busy and not self._interrupted and (left := until - time.monotonic()) > 0:
+            self._sleep(left)
+        return self._take(limit)
+
+    def _sleep(self, seconds: float) -> None:
+        try:
+            self._wake.get(timeout=max(0.0, seconds))
+        except Empty:
+            return
+
+    def _take(self, limit: int) -> list[Lent]:
+        found: list[Lent] = []
+        with self._lock:
+            for buffer in self._buffers.values():
+                while buffer and len(found) < limit:
+                    found.append(buffer.popleft())
+        return found
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _alone(self, found: list[Lent]) -> list[Lent]:
+        """Whose holders died comes alone, so that SQS charges no other one if it kills this one too."""
+        if not any(lent.attempt > 1 for lent in found) or len(found) < 2:
+            return found
+        worst = max(found, key=lambda lent: lent.attempt)
+        self._give_back([lent for lent in found if lent is not worst])
+        return [worst]
+
+    # -- on the pollers' threads ---------------------------------------------------------------------------
+
+    def _fetch(self, queue: Queue, limit: int, seconds: int) -> None:
+        try:
+            self._hold(queue, self._request(queue, limit, seconds))
+        except BrokerError as exc:
+            if is_missing(exc):
+                self._known.forget(queue.name)
+            self._error = exc
+
+    def _request(self, queue: Queue, limit: int, seconds: int) -> list[Lent]:
+        answer = self._server.call(
+            f"receive from queue {queue.name!r}",
+            "receive_message",
+            owner=queue.owner,
+            seconds=seconds + SECONDS,
+            QueueUrl=queue.url,
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=seconds,
+            VisibilityTimeout=self._holding.visibility,
+            AttributeNames=["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"],
+            MessageAttributeNames=["All"],
+        )
+        return read_answer(queue, answer, self._holding.visibility)
+
+    def _hold(self, queue: Queue, lents: list[Lent]) -> None:
+        early = [lent for lent in lents if lent.left > 0]
+        due = [lent for lent in lents if not lent.left > 0]
+        self._holding.add(lents)
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._buffers[queue.name].extend(due)
+        if closed:
+            self._give_back(due)
+        self._holding.delay(early)
+
+    def _fetched(self) -> None:
+        self._wake.put(None)
+        if not self._asking.wait(_GRACE):
+            self._return_rest()
+
+    # -- giving back ---------------------------------------------------------------------------------------
+
+    def _return_rest(self) -> None:
+        with self._lock:
+            rest = [lent for buffer in self._buffers.values() for lent in buffer]
+            for buffer in self._buffers.values():
+                buffer.clear()
+        self._give_back(rest)
+
+    def _give_back(self, lents: Sequence[Lent]) -> None:
+        try:
+            self._holding.give_back(lents)
+        except BrokerError as exc:
+            # SQS itself gives them back when their time is over.
+            logger.warning("%d messages come back after %d s: %s", len(lents), self._holding.visibility, exc)

@@ -1,0 +1,190 @@
+"""What a consumer holds, and the requests that end or lengthen its time.
+
+All requests take turns: to lengthen the time of a message that was just given back would hide it from everybody.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tq.errors import BrokerError
+from tq_sqs.faults import STALE, Fault, error_of
+from tq_sqs.lent import LONGEST, Lent
+from tq_sqs.messages import LONGEST_DELAY, PER_BATCH
+from tq_sqs.sending import Sender
+from tq_sqs.server import SECONDS, Server
+
+logger = logging.getLogger("tq.sqs")
+
+_MARGIN = 5.0
+
+
+class Holding:
+    """The messages of one consumer. Thread-safe. `visibility`: seconds that a message is lent for."""
+
+    def __init__(self, server: Server, sender: Sender, visibility: int) -> None:
+        self._server = server
+        self._sender = sender
+        self.visibility = visibility
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._lent: dict[int, Lent] = {}
+        self._lost: set[int] = set()
+        self._next = 0
+
+    # -- who holds what --------------------------------------------------------------------------------------
+
+    def add(self, lents: Iterable[Lent]) -> None:
+        """These came from SQS."""
+        with self._lock:
+            for lent in lents:
+                lent.number = self._next
+                self._next += 1
+                self._lent[lent.number] = lent
+
+    def get(self, number: int) -> Lent | None:
+        """What is held under this receipt, if its time is not over."""
+        with self._lock:
+            lent = self._lent.get(number)
+            if lent is not None and time.monotonic() > lent.until:
+                del self._lent[number]
+                self._lost.add(number)
+                return None
+        return lent
+
+    def settled(self, number: int) -> bool:
+        """Whether it was held once, and was not lost: it is settled."""
+        return 0 <= number < self._next and number not in self._lost
+
+    def all(self) -> list[Lent]:
+        """All that is held, oldest first."""
+        with self._lock:
+            return list(self._lent.values())
+
+    # -- the ends of a loan ------------------------------------------------------------------------------------
+
+    def remove(self, lents: Sequence[Lent]) -> None:
+        """Delete these from their queues. Raises `BrokerUnavailable`; what is gone already is forgotten."""
+        with self._turn:
+            self._request("delete_message_batch", "settle tasks", lents, lambda lent: {}, self._drop)
+
+    def give_back(self, lents: Sequence[Lent], delay: float = 0.0) -> None:
+        """Let others have these, after `delay` seconds, uncharged."""
+        keeps = [lent for lent in lents if lent.queue.fifo or (lent.receives == 1 and delay <= LONGEST_DELAY)]
+        self.hide(keeps, delay)
+        kept = {lent.number for lent in keeps}
+        self.copy([lent for lent in lents if lent.number not in kept], delay)
+
+    def hide(self, lents: Sequence[Lent], delay: float) -> None:
+        """SQS hands these out again after `delay` seconds."""
+        seconds = min(math.ceil(delay), int(LONGEST) - 60)
+        with self._turn:
+            self._request(
+                "change_message_visibility_batch",
+                "give tasks back",
+                lents,
+                lambda lent: {"VisibilityTimeout": seconds},
+                self._drop,
+            )
+
+    def copy(self, lents: Sequence[Lent], delay: float | None = None) -> None:
+        """Put new messages with the same content into the queues, then delete these. `delay` None: each its own.
+
+        A crash between the two leaves a message twice, never none.
+        """
+        for queue in dict.fromkeys(lent.queue for lent in lents):
+            same = [lent for lent in lents if lent.queue is queue or lent.queue == queue]
+            parcels = [lent.copy(lent.left if delay is None else delay) for lent in same]
+            answers = self._sender.send(queue, parcels, time.monotonic() + SECONDS)
+            self.remove([lent for lent, answer in zip(same, answers, strict=True) if answer is None])
+            for answer in answers:
+                if answer is not None:
+                    raise answer
+
+    def delay(self, lents: Sequence[Lent]) -> None:
+        """These are not due yet: SQS keeps no delay for as long as theirs, so they take another round."""
+        for lent in (each for each in lents if each.queue.fifo):
+            self.hide([lent], lent.left)
+        self.copy([lent for lent in lents if not lent.queue.fifo])
+
+    def keep(self) -> None:
+        """Lengthen the time of all that was not lengthened for a third of it."""
+        now = time.monotonic()
+        due = [lent for lent in self.all() if lent.until - now < self.visibility * 0.7]
+        with self._turn:
+            # Some of it may have been settled while others had their turn.
+            held = {lent.number for lent in self.all()}
+            due = [lent for lent in due if lent.number in held]
+            self._request(
+                "change_message_visibility_batch",
+                "keep tasks",
+                due,
+                lambda lent: {"VisibilityTimeout": self._longest(lent, now)},
+                lambda lent: self._lengthen(lent, now),
+            )
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    def _longest(self, lent: Lent, now: float) -> int:
+        return max(0, min(self.visibility, int(lent.received + LONGEST - _MARGIN - now)))
+
+    def _lengthen(self, lent: Lent, now: float) -> None:
+        seconds = self._longest(lent, now)
+        if seconds < self.visibility:
+            logger.error(
+                "SQS lends no message for more than 12 hours: one of queue %r will be handed to others while it runs",
+                lent.queue.name,
+            )
+        lent.until = now + seconds
+
+    def _drop(self, lent: Lent) -> None:
+        with self._lock:
+            self._lent.pop(lent.number, None)
+
+    def _lose(self, lent: Lent) -> None:
+        with self._lock:
+            if self._lent.pop(lent.number, None) is not None:
+                self._lost.add(lent.number)
+
+    def _request(
+        self,
+        operation: str,
+        doing: str,
+        lents: Sequence[Lent],
+        more: Callable[[Lent], dict[str, Any]],
+        done: Callable[[Lent], None],
+    ) -> None:
+        """Ask for one thing for each message, ten at a time; the first that failed for now is raised at the end."""
+        trouble: BrokerError | None = None
+        for queue in dict.fromkeys(lent.queue for lent in lents):
+            same = [lent for lent in lents if lent.queue == queue]
+            for at in range(0, len(same), PER_BATCH):
+                part = same[at : at + PER_BATCH]
+                entries = [
+                    {"Id": str(number), "ReceiptHandle": lent.handle, **more(lent)}
+                    for number, lent in enumerate(part)
+                ]
+                answer = self._server.call(
+                    doing, operation, owner=queue.owner, QueueUrl=queue.url, Entries=entries
+                )
+                failed = {int(each["Id"]): each for each in answer.get("Failed", ())}
+                for number, lent in enumerate(part):
+                    if number not in failed:
+                        done(lent)
+                    else:
+                        trouble = self._failed(failed[number], lent, doing) or trouble
+        if trouble is not None:
+            raise trouble
+
+    def _failed(self, failed: dict[str, Any], lent: Lent, doing: str) -> BrokerError | None:
+        code = str(failed.get("Code", "?")).rpartition(".")[2]
+        if code in STALE:
+            self._lose(lent)
+            return None
+        fault = Fault(code, str(failed.get("Message", "")), 400 if failed.get("SenderFault", True) else 503)
+        return error_of(fault, doing, self._server.shown)

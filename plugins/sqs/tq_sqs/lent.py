@@ -1,0 +1,93 @@
+"""What a consumer holds: one message with its receipt handle and its time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from tq.records import Delivery
+from tq_sqs import messages
+from tq_sqs.messages import ATTEMPT, DELAY, Attributes, Parcel
+from tq_sqs.queues import Queue
+
+LONGEST = 43200.0
+"""Seconds that SQS lends a message, at most, however often its time is extended."""
+
+
+@dataclass(slots=True)
+class Lent:
+    """One message that SQS lent. Moments are of `time.monotonic`."""
+
+    queue: Queue
+    handle: str
+    body: str
+    attributes: Attributes
+    group: str
+    receives: int
+    received: float
+    until: float
+    """When SQS hands it to others, unless told otherwise."""
+    base: int = 1
+    left: float = 0.0
+    """Seconds of its delay that SQS could not keep itself."""
+    number: int = -1
+    published: bool = False
+    """What follows it was sent already."""
+    delivery: Delivery | None = field(default=None, repr=False)
+
+    @property
+    def attempt(self) -> int:
+        """Runs whose holder died, plus one; 0 where that cannot be told.
+
+        SQS counts how often it handed a message out. The first time is not charged, for it may have been given
+        back; who gives it back a second time makes a copy, whose count begins anew. In a FIFO queue a copy would
+        lose its place.
+        """
+        return 0 if self.queue.fifo else self.base + max(0, self.receives - 2)
+
+    def deliver(self) -> Delivery:
+        """The delivery, made once."""
+        if self.delivery is None:
+            message, size = messages.read(self.body)
+            self.delivery = Delivery(message, self.queue.name, self.number, self.attempt, size)
+        return self.delivery
+
+    def copy(self, delay: float = 0.0) -> Parcel:
+        """The same message as a new one, which comes after `delay` seconds."""
+        attributes = {name: value for name, value in self.attributes.items() if name not in (ATTEMPT, DELAY)}
+        if self.attempt > 1:
+            attributes[ATTEMPT] = messages.number_attribute(self.attempt)
+        return Parcel(self.body, attributes, delay, self.group)
+
+
+def read_answer(queue: Queue, answer: dict[str, Any], visibility: float) -> list[Lent]:
+    """What a ReceiveMessage answered."""
+    now = time.monotonic()
+    clock = _clock(answer)
+    return [_lent(queue, message, now, clock, visibility) for message in answer.get("Messages", ())]
+
+
+def _lent(queue: Queue, message: dict[str, Any], now: float, clock: float, visibility: float) -> Lent:
+    system = message.get("Attributes", {})
+    sent = float(system.get("SentTimestamp", clock * 1000)) / 1000
+    delay = messages.number_in(message, DELAY, 0.0)
+    return Lent(
+        queue,
+        message["ReceiptHandle"],
+        message["Body"],
+        messages.attributes_of(message),
+        str(system.get("MessageGroupId", "")),
+        int(system.get("ApproximateReceiveCount", 1)),
+        now,
+        now + visibility,
+        base=max(1, int(messages.number_in(message, ATTEMPT, 1))),
+        left=max(0.0, sent + delay - clock) if delay else 0.0,
+    )
+
+
+def _clock(answer: dict[str, Any]) -> float:
+    """SQS's clock: seconds since 1970, whole."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date).timestamp() if date else time.time()

@@ -1,0 +1,109 @@
+"""boto3's clients, made on first use, and the translation of what they raise."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import Any
+
+from tq.errors import BrokerError, ImproperlyConfigured
+from tq.options import mask_url
+from tq_sqs.address import read_address
+from tq_sqs.faults import error_of, fault_of
+from tq_sqs.options import Options, PredefinedQueue
+
+DEFAULT_REGION = "us-east-1"
+"""Where neither the options nor boto3's own configuration name one. Source: kombu 5.7."""
+SECONDS = 10.0
+"""How long a request may take that has no deadline of its own."""
+_CONNECTIONS = 64
+_KEPT = 8
+
+
+class Server:
+    """One SQS. Thread-safe. `call` is for all requests."""
+
+    def __init__(self, url: str, options: Options) -> None:
+        self.shown = mask_url(url)
+        self.options = options
+        self.address = read_address(url, options)
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget clients, whose connections belong to another process."""
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, float], Any] = {}
+
+    def close(self) -> None:
+        """Close connections."""
+        with self._lock:
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+
+    def call(
+        self, doing: str, operation: str, *, owner: str = "", seconds: float = SECONDS, **arguments: Any
+    ) -> dict[str, Any]:
+        """One request to SQS, never repeated. `owner` names the predefined queue whose keys are used.
+
+        Raises `BrokerError` or `BrokerUnavailable`; its cause is boto3's exception.
+        """
+        botocore = self._import("botocore.exceptions")
+        try:
+            client = self._client(owner, seconds)
+            answer: dict[str, Any] = getattr(client, operation)(**arguments)
+        except (botocore.BotoCoreError, botocore.ClientError) as exc:
+            raise self.fail(exc, doing) from exc
+        return answer
+
+    def fail(self, exc: Exception, doing: str) -> BrokerError:
+        """The error to raise for what boto3 raised."""
+        return error_of(fault_of(exc), doing, self.shown)
+
+    def _client(self, owner: str, seconds: float) -> Any:
+        # The answer's deadline belongs to a client in boto3; half seconds, so that few are made.
+        seconds = max(0.5, round(seconds * 2) / 2)
+        with self._lock:
+            client = self._clients.get((owner, seconds))
+            if client is None:
+                if len(self._clients) >= _KEPT:
+                    self._clients.pop(next(iter(self._clients)))
+                client = self._clients[owner, seconds] = self._make(owner, seconds)
+        return client
+
+    def _make(self, owner: str, seconds: float) -> Any:
+        own = self.options.predefined_queues.get(owner) or PredefinedQueue(url="")
+        session = self._import("boto3").Session(
+            aws_access_key_id=own.access_key_id or self.address.key,
+            aws_secret_access_key=own.secret_access_key or self.address.secret,
+            aws_session_token=own.session_token or self.options.session_token,
+            region_name=own.region or self.address.region,
+            profile_name=self.options.profile,
+        )
+        config = self._import("botocore.config").Config(
+            connect_timeout=min(seconds, 4.0),
+            read_timeout=seconds,
+            max_pool_connections=_CONNECTIONS,
+            tcp_keepalive=True,
+            # The core repeats what may be repeated; boto3 would also repeat a send that may have worked.
+            retries={"total_max_attempts": 1, "mode": "standard"},
+        )
+        try:
+            config = config.merge(self._import("botocore.config").Config(**self.options.client_config))
+        except TypeError as exc:
+            raise ImproperlyConfigured(f"bad option 'client-config' for {self.shown}: {exc}") from exc
+        return session.client(
+            "sqs",
+            region_name=session.region_name or DEFAULT_REGION,
+            endpoint_url=self.address.endpoint,
+            config=config,
+        )
+
+    def _import(self, name: str) -> Any:
+        """boto3 is big: it is imported by whoever talks to SQS, not by whoever lists plugins."""
+        try:
+            return import_module(name)
+        except ImportError as exc:
+            raise ImproperlyConfigured(
+                f'{self.shown} needs boto3, which cannot be imported ({exc}); install it with: pip install "tq[sqs]"'
+            ) from exc
