@@ -197,6 +197,34 @@ class Revocation(msgspec.Struct, frozen=True):
     signal: str = "SIGTERM"
 
 
+class Channel(msgspec.Struct, frozen=True):
+    """Where announcements go through to those who listen; nothing is kept for others. An exchange on the wire.
+
+    `kind`: "fanout", everybody who listens hears all; "topic", by patterns of the routing key, in which `*` is one
+    word between dots and `#` any number of them; "direct", who asked for exactly that routing key. `durable` matters
+    to brokers whose exchanges have to be declared.
+    """
+
+    name: str
+    kind: str = "fanout"
+    durable: bool = False
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One announcement on its way out. A fanout needs no `routing_key`."""
+
+    channel: Channel
+    message: Message
+    routing_key: str = ""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """One announcement as a subscription hands it out; `Undecodable` for bytes that are no message."""
+
+    message: Message | Undecodable
+    routing_key: str = ""
+
+
 class QueueStats(msgspec.Struct, frozen=True):
     """What lies in one queue. None: the broker cannot say."""
 

@@ -13,21 +13,25 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from tq.brokers.listeners import MemorySubscription
 from tq.brokers.store import Bell, Holder, Parcel, Store
 from tq.contracts.broker import Broker, Cap, Consumer
+from tq.contracts.subscription import Subscription
 from tq.errors import BrokerError, EncodeError, LeaseLost, PublishError
 from tq.records import (
     Action,
+    Channel,
     DeadLetter,
     Delivery,
     Envelope,
     Heartbeat,
     Lock,
+    Notice,
     QueueStats,
     Revocation,
     Settlement,
 )
-from tq.wire.envelope import pack, unpack
+from tq.wire.envelope import pack, pack_notice, unpack
 from tq.wire.locks import locked
 
 
@@ -127,8 +131,10 @@ class MemoryBroker(Broker):
         | Cap.UNIQUE
         | Cap.LOCKS
         | Cap.REVOKE
+        | Cap.BROADCAST
     )
     consumer_class: ClassVar[type[MemoryConsumer]] = MemoryConsumer
+    subscription_class: ClassVar[type[MemorySubscription]] = MemorySubscription
     _stores: ClassVar[dict[str, Store]] = {}
 
     def __init__(self, url: str = "memory://", options: Mapping[str, Any] | None = None) -> None:
@@ -257,6 +263,22 @@ class MemoryBroker(Broker):
         with self._store.lock:
             return self._store.version, self._store.revoked(after)
 
+    def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
+        return [self._announce(notice) for notice in batch]
+
+    def subscribe(
+        self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
+    ) -> Subscription:
+        store = self._store
+        with store.lock:
+            ear = store.listeners.join(channel, pattern)
+
+        def leave() -> None:
+            with store.lock:
+                store.listeners.leave(channel, ear)
+
+        return self.subscription_class(ear, leave)
+
     def put_raw(self, queue: str, raw: bytes) -> None:
         """Put bytes into a queue as they are, as a foreign program might; for tests."""
         with self._store.lock:
@@ -270,6 +292,15 @@ class MemoryBroker(Broker):
         with self._store.lock:
             owner = self._store.accept(envelope, raw)
         return locked(envelope, owner, self.url) if owner else None
+
+    def _announce(self, notice: Notice) -> Exception | None:
+        try:
+            raw = pack_notice(notice)
+        except EncodeError as exc:
+            return PublishError(str(exc), url=self.url)
+        with self._store.lock:
+            self._store.listeners.tell(notice, raw)
+        return None
 
     def _beat(self, beat: Heartbeat, until: float) -> bool:
         holder = self._store.holders.get(beat.consumer_id)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tq.brokers.listeners import Listeners
 from tq.records import Action, Delivery, Envelope, Lock, Revocation
 from tq.wire.envelope import unpack
 from tq.wire.ids import new_id
@@ -77,6 +78,7 @@ class Store:
     """By task id: version, expires at, what."""
     version: int = 0
     """Of the newest revocation."""
+    listeners: Listeners = field(default_factory=Listeners)
     waiting: set[Bell] = field(default_factory=set)
     arrivals: Iterator[int] = field(default_factory=itertools.count)
 

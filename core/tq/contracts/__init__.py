@@ -7,6 +7,7 @@ from tq.contracts.pool import Engine, Job, Pool, PoolCap, PoolSetup, Seat, Spawn
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.contracts.schedules import Advance, Entry, Lead, Row, ScheduleCap, ScheduleStore, State
 from tq.contracts.serializer import CallSerializer, Configurable, Serializer, SettingsReader
+from tq.contracts.subscription import Subscription
 
 __all__ = [
     "Advance",
@@ -33,4 +34,5 @@ __all__ = [
     "Spawn",
     "State",
     "StopMode",
+    "Subscription",
 ]

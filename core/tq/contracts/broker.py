@@ -31,12 +31,15 @@ from tq.options import parse_options
 from tq.records import Action
 
 if TYPE_CHECKING:
+    from tq.contracts.subscription import Subscription
     from tq.records import (
+        Channel,
         DeadLetter,
         Delivery,
         Envelope,
         Heartbeat,
         Lock,
+        Notice,
         Queue,
         QueueStats,
         Revocation,
@@ -71,6 +74,8 @@ class Cap(enum.Flag):
     """`Envelope.lock`, `Settlement.unlock` and `unlock`: of tasks with one key, one waits or runs at a time."""
     REVOKE = enum.auto()
     """`revoke` and `revoked`."""
+    BROADCAST = enum.auto()
+    """`announce` and `subscribe`: messages for those who listen at that moment; remote control and events."""
     DURABLE = enum.auto()
     """What was accepted survives a restart of the process that holds it (as far as the server is set to)."""
     SHARED = enum.auto()
@@ -253,6 +258,25 @@ class Broker(ABC):
     def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
         """`Cap.REVOKE`: the revocations that were written after version `after` and have not expired, and the
         newest version. With nothing new this is one cheap read: workers ask about each second."""
+        raise NotImplementedError
+
+    def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
+        """`Cap.BROADCAST`: tell those who listen now; returns one entry per notice, None for said.
+
+        Notices of one caller are heard in this order. What nobody listens to is lost, and that is no error. Never
+        takes longer than about `timeout` seconds. Raises `BrokerUnavailable` where the batch is in doubt.
+        """
+        raise NotImplementedError
+
+    def subscribe(
+        self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
+    ) -> Subscription:
+        """`Cap.BROADCAST`: listen; what is announced after this returned is heard.
+
+        `pattern` says what of a topic, and which key of a direct channel; a fanout has none. `queue` is a name for
+        brokers that need one for each listener; empty: one of its own. What could not be handed out within `ttl`
+        seconds may be lost. Raises `BrokerUnavailable`.
+        """
         raise NotImplementedError
 
     def joins(self, backend: object) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from tq.contracts.broker import Broker
 from tq.testing.broker_kit import BrokerKit
 from tq.testing.broker_rules.batches import Batches
+from tq.testing.broker_rules.broadcast import Broadcast
 from tq.testing.broker_rules.capabilities import Capabilities
 from tq.testing.broker_rules.concurrency import Concurrency
 from tq.testing.broker_rules.dead_letters import DeadLetters
@@ -50,6 +51,7 @@ class BrokerConformance(
     Queues,
     Locks,
     Revocations,
+    Broadcast,
     Interruption,
     Concurrency,
     Processes,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tq.contracts.broker import Broker, Consumer
+from tq.contracts.subscription import Subscription
 from tq.errors import BrokerError
-from tq.records import Action, Delivery, Envelope, Heartbeat, Message, Settlement
+from tq.records import Action, Channel, Delivery, Envelope, Heard, Heartbeat, Message, Settlement
 from tq.wire.ids import new_id
 
 
@@ -26,7 +27,7 @@ class BrokerKit:
         """How long to wait, in seconds, for what must come."""
         self.moment = 0.1 * slow_factor
         """How long to wait, in seconds, for what must not come."""
-        self._open: list[Broker | Consumer] = []
+        self._open: list[Broker | Consumer | Subscription] = []
 
     def broker(self, url: str | None = None) -> Broker:
         """A new connection, as another process would make it."""
@@ -41,6 +42,20 @@ class BrokerKit:
         made = broker.consumer(queues, consumer_id or f"consumer-{new_id()}", lease=lease)
         self._open.append(made)
         return made
+
+    def listen(self, broker: Broker, channel: Channel, pattern: str = "", **how: Any) -> Subscription:
+        """A subscription, closed when the test ends."""
+        made = broker.subscribe(channel, pattern, **how)
+        self._open.append(made)
+        return made
+
+    def hear(self, subscription: Subscription, count: int) -> list[Heard]:
+        """Receive exactly `count` announcements, or fail when patience is over."""
+        until, heard = time.monotonic() + self.patience, list[Heard]()
+        while len(heard) < count and (left := until - time.monotonic()) > 0:
+            heard.extend(subscription.receive(count - len(heard), min(left, 1.0)))
+        assert len(heard) == count, f"{count} announcements expected, {len(heard)} came: {heard}"
+        return heard
 
     def close(self) -> None:
         """Close consumers, then brokers."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from tq.errors import EncodeError
-from tq.records import Envelope, Message, Undecodable
+from tq.records import Envelope, Message, Notice, Undecodable
 from tq.wire.ids import new_id
 from tq.wire.saferepr import saferepr
 
@@ -76,6 +76,23 @@ def pack(envelope: Envelope, *, parked: bool | None = None) -> bytes:
         raise EncodeError(
             f"a header of task {message.headers.get('task')!r} has no JSON form: {exc}"
         ) from exc
+
+
+def pack_notice(notice: Notice) -> bytes:
+    """Write the JSON envelope of an announcement. Raises `EncodeError` as `pack` does."""
+    message = notice.message
+    properties = {
+        **message.properties,
+        "delivery_info": {"exchange": notice.channel.name, "routing_key": notice.routing_key},
+        "priority": 0,
+        "body_encoding": "base64",
+        "delivery_tag": new_id(),
+    }
+    out = _Out(message.body, message.content_encoding, message.content_type, message.headers, properties)
+    try:
+        return _encode_any(out)
+    except (TypeError, ValueError, UnicodeError, RecursionError) as exc:
+        raise EncodeError(f"a header of an announcement has no JSON form: {exc}") from exc
 
 
 def _encode_any(out: _Out) -> bytes:

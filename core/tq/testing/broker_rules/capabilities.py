@@ -8,6 +8,7 @@ import pytest
 
 from tq.contracts.broker import Broker, Cap
 from tq.errors import BrokerError
+from tq.records import Channel
 
 METHODS: dict[str, tuple[Cap, tuple[Any, ...], dict[str, Any]]] = {
     "heartbeat": (Cap.LEASE, ([],), {"lease": 1.0}),
@@ -20,6 +21,8 @@ METHODS: dict[str, tuple[Cap, tuple[Any, ...], dict[str, Any]]] = {
     "drop_dead": (Cap.DEAD_LETTERS, ("nothing", []), {}),
     "revoke": (Cap.REVOKE, ([],), {"expires": 1.0}),
     "revoked": (Cap.REVOKE, (0,), {}),
+    "announce": (Cap.BROADCAST, ([],), {"timeout": 1.0}),
+    "subscribe": (Cap.BROADCAST, (Channel("nothing"),), {}),
 }
 
 

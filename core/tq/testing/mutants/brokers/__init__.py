@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tq.testing.mutants.brokers import leases, publishing, receiving, settling, surroundings
+from tq.testing.mutants.brokers import broadcast, leases, publishing, receiving, settling, surroundings
 from tq.testing.mutants.brokers.mutant import BrokerMutant
 
 __all__ = ["BROKERS", "BrokerMutant"]
 
-_TOPICS = (publishing, receiving, settling, leases, surroundings)
+_TOPICS = (broadcast, publishing, receiving, settling, leases, surroundings)
 
 BROKERS: tuple[type[BrokerMutant], ...] = tuple(
     found
