@@ -232,7 +232,10 @@ class Broker(ABC):
         raise NotImplementedError
 
     def purge(self, queue: str) -> int:
-        """`Cap.PURGE`: remove what waits, delayed included; not what is lent. Returns how many."""
+        """`Cap.PURGE`: remove what waits, not what is lent. Returns how many.
+
+        What is delayed goes too, unless the store cannot tell whose it is: then `stats` says None for it.
+        """
         raise NotImplementedError
 
     def dead_letters(self, queue: str, *, limit: int = 100) -> Sequence[DeadLetter]:

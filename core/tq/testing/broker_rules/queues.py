@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
+
 from tq.contracts.broker import Broker, Cap
 from tq.records import Action
 from tq.testing.broker_kit import BrokerKit, ids, names, settle
@@ -87,6 +89,10 @@ class Queues:
     def test_purge_removes_what_is_delayed(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.send(broker, queue, "later", delay=0.2)
         kit.send(broker, queue, "now")
+        if Cap.STATS in broker.capabilities and broker.stats(queue).delayed is None:
+            pytest.skip(
+                f"the store behind {self.broker_class.__name__} cannot tell whose a delayed message is"
+            )
         assert broker.purge(queue) == 2
         assert kit.rest(kit.consumer(broker, queue)) == []
 
