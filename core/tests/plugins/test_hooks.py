@@ -3,7 +3,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -454,3 +454,45 @@ def test_what_plugins_add_is_collected_with_their_names(caplog: pytest.LogCaptur
 
 def test_a_collecting_hook_takes_no_arguments() -> None:
     assert all(hook_arguments(name) == () for name in COLLECTING)
+
+
+class Switched:
+    """A plugin that is called where a setting says so."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def wanted(self, settings: Mapping[str, Any]) -> bool:
+        return bool(settings["switched"])
+
+    @hookimpl
+    def worker_ready(self) -> None:
+        self.heard.append("ready")
+
+    @hookimpl
+    def tq_settings(self) -> Sequence[ExtraSetting]:
+        return [ExtraSetting(name="switched", type=bool, doc="...")]
+
+
+def test_a_plugin_that_is_not_wanted_is_not_bound_but_asked_for_its_settings() -> None:
+    manager = HookManager()
+    plugin = Switched()
+    manager.register(plugin, "switched")
+    manager.switch({"switched": False})
+    assert manager.bind("worker_ready") is None
+    assert len(manager.collect("tq_settings")) == 1
+    manager.switch({"switched": True})
+    tell = manager.bind("worker_ready")
+    assert tell is not None
+    tell(worker=None)
+    assert plugin.heard == ["ready"]
+
+
+def test_a_plugin_that_cannot_say_whether_it_is_wanted_is_named_and_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    manager = HookManager()
+    manager.register(Switched(), "switched")
+    manager.switch({})
+    assert manager.bind("worker_ready") is None
+    assert "the plugin switched cannot say" in caplog.text

@@ -39,6 +39,7 @@ def hooks_of(app: Sending) -> HookManager:
     if manager.has(_SIGNALS):
         manager.unregister(_SIGNALS)
     manager.register(signals.plugin(app.tasks), name=_SIGNALS)
+    manager.switch(app.conf)
     return manager
 
 

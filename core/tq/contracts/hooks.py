@@ -23,7 +23,7 @@ Importing this module imports pluggy; the rest of `tq.contracts` does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 from pluggy import HookimplMarker, HookspecMarker
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import click
 
     from tq.contracts.pool import StopMode
+    from tq.contracts.serializer import SettingsReader
     from tq.errors import Retry
     from tq.records import Delivery, Envelope, QueueStats
 
@@ -87,6 +88,15 @@ class RequestInfo(Protocol):
     def queue(self) -> str: ...
     @property
     def headers(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class Switchable(Protocol):
+    """What a hook plugin may have besides, so that it costs nothing where nobody wants it."""
+
+    def wanted(self, settings: SettingsReader) -> bool:
+        """Whether the hooks of this plugin are to be called; asked when a worker starts and when an app first
+        publishes. `tq_settings` and `tq_commands` are asked for anyway. One that raises is not wanted."""
 
 
 class ExtraSetting(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,11 +13,14 @@ from pluggy import HookImpl, PluginManager
 
 from tq.contracts import hooks as specs
 from tq.contracts.pool import ColdStop
+from tq.contracts.serializer import SettingsReader
 from tq.errors import PluginError, SoftTimeLimitExceeded
 from tq.plugins.discovery import Found, scan
 from tq.plugins.observer import check_observer, flaw_of_name, taken_arguments
 
 GROUP: Final = "tq.hooks"
+
+_ALWAYS: Final = frozenset({"tq_settings", "tq_commands"})
 
 _log = logging.getLogger("tq.hooks")
 
@@ -39,6 +42,15 @@ class HookManager:
     def __init__(self) -> None:
         self._pluggy = PluginManager("tq")
         self._pluggy.add_hookspecs(specs)
+        self._unwanted: frozenset[str] = frozenset()
+
+    def switch(self, settings: SettingsReader) -> None:
+        """Leave those plugins out of what is bound from now on that say that they are not wanted."""
+        self._unwanted = frozenset(
+            name
+            for name, plugin in self._pluggy.list_name_plugin()
+            if isinstance(plugin, specs.Switchable) and not _is_wanted(name, plugin, settings)
+        )
 
     def load(self, *, disabled: Collection[str] = ()) -> list[PluginError]:
         """Register everything installed under `tq.hooks`, except the names in `disabled`.
@@ -114,7 +126,10 @@ class HookManager:
         if (name in specs.COLLECTING) is not collecting:
             raise PluginError(f"the hook {name} is to be {'bound' if collecting else 'collected'}")
         # pluggy keeps them in the reverse of the order in which it calls them.
-        return getattr(self._pluggy.hook, name).get_hookimpls()[::-1]  # type: ignore[no-any-return]
+        found: list[HookImpl] = getattr(self._pluggy.hook, name).get_hookimpls()[::-1]
+        return (
+            found if name in _ALWAYS else [impl for impl in found if impl.plugin_name not in self._unwanted]
+        )
 
 
 def load_hooks(found: Found) -> object:
@@ -146,6 +161,14 @@ def _instance(plugin: object, name: str) -> object:
             f"the hook plugin {name} cannot be made: {plugin.__qualname__}() raised {exc!r}"
         ) from exc
     return made
+
+
+def _is_wanted(name: str, plugin: specs.Switchable, settings: SettingsReader) -> bool:
+    try:
+        return plugin.wanted(settings)
+    except Exception:  # noqa: BLE001 - one plugin must not take the others along
+        _log.exception("the plugin %s cannot say whether it is wanted; its hooks are left out", name)
+        return False
 
 
 def _interrupts() -> tuple[type[BaseException], ...]:
