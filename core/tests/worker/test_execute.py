@@ -417,3 +417,20 @@ def test_a_coroutine_that_is_cancelled_after_its_soft_limit_is_given_back() -> N
 
     asyncio.run(main())
     assert work.conclude(run).action is Action.REQUEUE
+
+
+@pytest.mark.parametrize(("attempt", "runs"), [(1, True), (3, True), (4, False)])
+def test_a_message_whose_holders_died_too_often_is_a_dead_letter(attempt: int, runs: bool) -> None:
+    """As a broker without leases tells it; one with leases does not hand it out."""
+    work = executor(plan(lambda a, b, c: a), max_attempts=3)
+    run, settlement = run_through(work, delivery(CALL, attempt=attempt))
+    assert run.outcome is not None
+    if runs:
+        assert (run.outcome.state, settlement.action) == (states.SUCCESS, Action.ACK)
+    else:
+        assert (settlement.action, settlement.reason) == (
+            Action.DEAD,
+            "WorkerLost: 3 processes that ran it died",
+        )
+        assert settlement.result is not None
+        assert settlement.result.status == states.FAILURE

@@ -136,6 +136,7 @@ def _executor(
         follow_up=app.follow_up,
         counts=app.backend is not None and BackendCap.GROUPS in app.backend.capabilities,
         revocations=revocations,
+        max_attempts=conf.worker_max_attempts,
         observers=Observers(**{field.name: bind(field.name) for field in fields(Observers)}),
     )
 

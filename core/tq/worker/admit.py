@@ -6,7 +6,7 @@ import logging
 import time
 
 from tq import states
-from tq.errors import InvalidTask, NotRegistered, SerializationError, TaskRevoked, WorkerLost
+from tq.errors import InvalidTask, NotRegistered, SerializationError, WorkerLost
 from tq.records import Delivery, Undecodable
 from tq.request import Request
 from tq.wire.envelope import PARKED
@@ -88,17 +88,15 @@ class Admitting(Steps):
             return self._refused(call, InvalidTask(f"part of a chord that cannot be completed: {missing}"))
         if self.revocations is not None and self.revocations.meets(call):
             return self._revoked(call, "revoked")
+        if self.max_attempts is not None and delivery.attempt > self.max_attempts:
+            # Where the store knows leases it buries such a message itself.
+            runs = delivery.attempt - 1
+            return self._refused(call, WorkerLost(f"{runs} processes that ran it died"))
         return None
 
     def _refused(self, call: TaskCall, exc: Exception) -> Outcome:
         logger.error("task %s[%s] is refused: %s", call.task, call.id, exc)
         return Outcome(states.FAILURE, exc, dead=f"{type(exc).__name__}: {exc}")
-
-    def _revoked(self, call: TaskCall, why: str) -> Outcome:
-        logger.info("task %s[%s] %s", call.task, call.id, why)
-        if self.observers.task_revoked is not None:
-            self.observers.task_revoked(task_id=call.id, name=call.task, reason=why)
-        return Outcome(states.REVOKED, TaskRevoked(why))
 
 
 def _not_now(plan: TaskPlan, delivery: Delivery) -> Outcome | None:

@@ -36,6 +36,8 @@ class Steps:
     counts: bool = False
     """Whether the members of chords can be counted."""
     revocations: Revocations | None = None
+    max_attempts: int | None = None
+    """Runs that a message gets whose holders die; None: any number."""
     observers: Observers = field(default_factory=Observers)
     clock: Callable[[], float] = time.time
     log_info: bool = field(default_factory=lambda: logger.isEnabledFor(logging.INFO))
