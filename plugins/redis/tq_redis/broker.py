@@ -7,7 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tq.contracts.broker import Broker, Cap, Consumer
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, Lock, QueueStats, Revocation
+from tq.contracts.subscription import Subscription
+from tq.records import (
+    Action,
+    Channel,
+    DeadLetter,
+    Delivery,
+    Envelope,
+    Heartbeat,
+    Lock,
+    Notice,
+    QueueStats,
+    Revocation,
+)
+from tq_redis.announcing import Announcing
 from tq_redis.backend import RedisBackend
 from tq_redis.consumer import RedisConsumer
 from tq_redis.keys import Layout
@@ -39,6 +52,7 @@ class RedisBroker(Broker):
         | Cap.UNIQUE
         | Cap.LOCKS
         | Cap.REVOKE
+        | Cap.BROADCAST
         | Cap.DURABLE
         | Cap.SHARED
     )
@@ -62,6 +76,7 @@ class RedisBroker(Broker):
         self._lives = Lives(self._server, self._layout)
         self._letters = DeadLetters(self._server, self._layout)
         self._revocations = Revocations(self._server, self._layout)
+        self._announcing = Announcing(self._server, chosen.global_keyprefix, chosen.sep)
         self._backend: RedisBackend | None = None
 
     def __repr__(self) -> str:
@@ -155,6 +170,14 @@ class RedisBroker(Broker):
 
     def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
         return self._revocations.after(after)
+
+    def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
+        return self._announcing.announce(batch, time.monotonic() + timeout)
+
+    def subscribe(
+        self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
+    ) -> Subscription:
+        return self._announcing.subscribe(channel, pattern)
 
     def joins(self, backend: object) -> bool:
         """True for a `RedisBackend` of the same database; from then on `settle` writes results into it."""

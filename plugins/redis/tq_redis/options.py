@@ -68,8 +68,8 @@ _EXPLAINED = {
     "polling_interval": "tq never polls; a waiting worker is woken by the server",
     "health_check_interval": "tq looks at each connection before it uses it",
     "retry_on_timeout": "tq repeats what cannot be doubled by itself; for the rest see task_publish_retry",
-    "fanout_prefix": "this broker sends nothing to fanout exchanges",
-    "fanout_patterns": "this broker sends nothing to fanout exchanges",
+    "fanout_prefix": "the channels of events and remote control are named as Celery names them by default",
+    "fanout_patterns": "the channels of events and remote control are named as Celery names them by default",
 }
 
 
