@@ -1,0 +1,66 @@
+"""One queue, as a reader sees it: what waits, in order, and what becomes due."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from tq_filesystem.arrivals import due_of
+from tq_filesystem.files import names, size
+from tq_filesystem.labels import Label, key_of, read_label
+from tq_filesystem.place import Place
+
+
+class Shelf:
+    """A queue that is listed again only when its bell has grown. Belongs to one thread. Raises `OSError`."""
+
+    def __init__(self, place: Place, name: str) -> None:
+        self.name = name
+        self.key = key_of(name)
+        self.path = place.queue(self.key)
+        self._place = place
+        self._heard = -2
+        self._ready: deque[tuple[Label, str]] = deque()
+        self._next_due: int | None = None
+
+    def look(self) -> None:
+        """Learn what came, and make ready what is due."""
+        heard = size(self.path / "bell")
+        if heard != self._heard:
+            # The bell is read first: what comes while the folders are listed rings it again.
+            self._heard = heard
+            self._next_due = self.promote()
+            self._list()
+        elif self._next_due is not None and self._place.now() * 1e9 >= self._next_due:
+            self._next_due = self.promote()
+            self._list()
+
+    def head(self) -> tuple[Label, str] | None:
+        """Label and name of the most urgent message, the oldest first."""
+        return self._ready[0] if self._ready else None
+
+    def take(self) -> tuple[Label, str]:
+        """The head; it is forgotten."""
+        return self._ready.popleft()
+
+    def promote(self) -> int | None:
+        """Make ready what is due; when (ns) the next one will be."""
+        found = ((due_of(name), name) for name in names(self.path / "delayed"))
+        waiting = sorted((*due, name) for due, name in found if due is not None)
+        if not waiting:
+            return None
+        now, later, moved = round(self._place.now() * 1e9), None, False
+        for due, label, name in waiting:
+            if due > now:
+                later = due
+                break
+            ready = msgspec.structs.replace(label, arrival=due)
+            moved |= self._place.files.move(self.path / "delayed" / name, self.path / "ready" / str(ready))
+        if moved:
+            self._place.ring(self.path)
+        return later
+
+    def _list(self) -> None:
+        labels = [(read_label(name), name) for name in names(self.path / "ready")]
+        self._ready = deque(sorted((label, name) for label, name in labels if label is not None))
