@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "tests"]
 
 ROOT = Path(__file__).parent
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
-UNTRACED_PACKAGES = ("tq_asyncio", "tq_prefork", "tq_threads")
+UNTRACED_PACKAGES = ("tq_asyncio", "tq_eventlet", "tq_gevent", "tq_prefork", "tq_threads")
 PARTS = [ROOT / "core", *PLUGINS]
 PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
 # Tests wait more than they work, so there are more processes than small machines have cores. The tests of one file

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-UNTRACED = ("plugins/asyncio", "plugins/prefork", "plugins/threads", "core/tests/pools", "tests/sketches")
+UNTRACED = ("plugins/asyncio", "plugins/prefork", "plugins/threads", "core/tests/pools", "tests/pools")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,10 +44,9 @@ class ListJob:
         self.body, self.receipt, self.seat, self._engine = body, receipt, seat, engine
         self.is_coroutine = asyncio.iscoroutinefunction(body)
         self.soft_time_limit = engine.soft_time_limit
-        self.revoked = False
 
     def revoke(self) -> None:
-        self.revoked = True
+        self._engine.revoked.add(self.receipt)
 
     def run(self) -> None:
         seat, now = self.seat, time.monotonic()
@@ -91,6 +90,7 @@ class ListEngine:
         self.soft_time_limit = soft_time_limit
         self.outcomes: dict[int, Any] = {}
         self.given_back: list[int] = []
+        self.revoked: set[int] = set()
         self._spawn = spawn
         self._todo = deque(enumerate(bodies))
         self._free = deque(seats)

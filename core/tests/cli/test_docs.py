@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tq.cli.main import COMMANDS, cli
+from tq.cli.commands import COMMANDS, cli
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
 ROOT = click.Context(cli)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tq.cli.main import COMMANDS
+from tq.cli.commands import COMMANDS
 
 from .conftest import Tq
 

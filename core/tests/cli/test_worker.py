@@ -111,7 +111,6 @@ def test_names_of_files_can_hold_the_name_of_the_worker() -> None:
     ("options", "status", "sentence"),
     [
         (("-P", "nope"), 1, "no pool plugin for 'nope'"),
-        (("-P", "gevent"), 1, "install it with: pip install"),
         (("-P", "solo", "-c", "3"), 1, "one task at a time"),
         (("-P", "threads", "--time-limit", "3"), 1, "the threads pool cannot keep time_limit"),
         (("-P", "solo", "--time-limit", "3"), 1, "the solo pool cannot keep time_limit"),

@@ -19,6 +19,8 @@ class Globals:
     settings: dict[str, Any] = field(default_factory=dict)
     color: bool | None = None
     quiet: bool = False
+    patched_for: str | None = None
+    """The pool that has patched the standard library already."""
     _app: TQ | None = None
 
     def app(self) -> TQ:

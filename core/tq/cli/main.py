@@ -1,116 +1,24 @@
-"""`tq [GLOBAL OPTIONS] COMMAND ...`, with Celery's grammar."""
+"""The entry of the command line. A pool that patches the standard library does so here, before the rest is imported."""
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-import click
-
-from tq._version import __version__
-from tq.cli.context import Globals
 from tq.errors import TQError
-
-COMMANDS = {
-    "beat": "tq.cli.beat:beat",
-    "call": "tq.cli.call:call",
-    "dead": "tq.cli.dead:dead",
-    "demo": "tq.cli.demo:demo",
-    "dev": "tq.cli.dev:dev",
-    "plugins": "tq.cli.plugins:plugins",
-    "purge": "tq.cli.purge:purge",
-    "report": "tq.cli.report:report",
-    "result": "tq.cli.result:result",
-    "schedule": "tq.cli.schedule:schedule",
-    "status": "tq.cli.status:status",
-    "worker": "tq.cli.worker:worker",
-}
-
-
-class Commands(click.Group):
-    """Imports a command's module when the command is used; plugins add commands through `tq_commands`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*COMMANDS, *_plugin_commands()])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        where = COMMANDS.get(cmd_name)
-        if where is None:
-            return _plugin_commands().get(cmd_name)
-        module, _, name = where.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as exc:
-            raise click.UsageError(exc.message + _nearest(args[0], self.list_commands(ctx)), ctx) from exc
-
-
-def _plugin_commands() -> dict[str, click.Command]:
-    from tq.plugins.hooks import HookManager
-
-    hooks = HookManager()
-    hooks.load()
-    return {found.value.name: found.value for found in hooks.collect("tq_commands")}
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option(
-    "-A", "--app", "spec", metavar="MODULE", envvar="TQ_APP", help="The app: pkg, pkg.mod or pkg.mod:app."
-)
-@click.option("-b", "--broker", metavar="URL", help="Broker, in place of broker_url.")
-@click.option("--result-backend", metavar="URL", help="Result backend, in place of result_backend.")
-@click.option("--config", metavar="MODULE", help="Module with settings, as config_from_object takes it.")
-@click.option(
-    "--workdir",
-    type=click.Path(exists=True, file_okay=False),
-    help="Change to this directory first.",
-)
-@click.option("-C", "--no-color", is_flag=True, help="No colours.")
-@click.option("-q", "--quiet", is_flag=True, help="No banner, no hints.")
-@click.version_option(__version__, prog_name="tq")
-@click.pass_context
-def cli(
-    ctx: click.Context,
-    spec: str | None,
-    broker: str | None,
-    result_backend: str | None,
-    config: str | None,
-    workdir: str | None,
-    no_color: bool,
-    quiet: bool,
-) -> None:
-    """A distributed task queue with Celery's API and wire, where nothing is lost."""
-    if workdir:
-        os.chdir(workdir)
-    settings: dict[str, Any] = {}
-    if broker:
-        settings["broker_url"] = broker
-    if result_backend:
-        settings["result_backend"] = result_backend
-    ctx.obj = Globals(spec, settings, False if no_color else None, quiet)
-    if config:
-        ctx.obj.app().config_from_object(config, force=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; tq's own errors are shown without a traceback, and end with status 1."""
+    from tq.cli.patching import patch_early
+
     try:
-        cli(args=argv, prog_name="tq")
+        patched_for = patch_early(sys.argv[1:] if argv is None else argv)
+        from tq.cli.commands import cli  # not at the top: what it imports would be imported unpatched
+
+        cli(args=argv, prog_name="tq", obj=patched_for)
     except TQError as exc:
+        import click
+
         click.secho(f"Error: {exc}", err=True, fg="red" if sys.stderr.isatty() else None)
         sys.exit(1)

@@ -19,11 +19,11 @@ from tq.cli.context import Globals, pass_globals
 from tq.cli.daemon import detach, expand_path, write_pidfile
 from tq.cli.find import importing
 from tq.cli.logs import redirected_output, set_up_logging
+from tq.cli.patching import refuse_late
 from tq.cli.purge import refuse_without_purge
 from tq.cli.types import Bounds, Names
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured
-from tq.plugins import registry
 from tq.worker.worker import Worker
 
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL"]
@@ -33,7 +33,6 @@ STOPPING = 10.0
 NO_MEANING = {
     "without_gossip": "tq workers do not gossip",
     "without_mingle": "tq workers do not mingle",
-    "without_heartbeat": "a worker's heartbeat keeps its leases and cannot be switched off",
 }
 
 
@@ -81,7 +80,7 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option("--scheduler", metavar="NAME", help="With -B: where the schedule is kept.")
 @click.option("--without-gossip", is_flag=True, help="Accepted for Celery's sake.")
 @click.option("--without-mingle", is_flag=True, help="Accepted for Celery's sake.")
-@click.option("--without-heartbeat", is_flag=True, help="Accepted for Celery's sake.")
+@click.option("--without-heartbeat", is_flag=True, help="Send no worker-heartbeat events.")
 @click.option("-D", "--detach", is_flag=True, help="Run in the background, once it has started.")
 @click.option("--pidfile", metavar="PATH", help="File for the process id; %n, %d, %h as below.")
 @click.option(
@@ -101,12 +100,9 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
     """
     _refuse(options, quiet=state.quiet)
     started = _to_background(options, state) if options["detach"] else None
-    if options["pool"]:
-        # A pool may have to patch modules before anything else is imported.
-        registry.load_pool(options["pool"]).prepare()
     app = state.app()
     if not options["pool"]:
-        registry.load_pool(app.conf.worker_pool).prepare()
+        refuse_late(app.conf.worker_pool, app.conf.origin("worker_pool"), state.patched_for)
     hostname = expand_hostname(options["hostname"])
     if options["pidfile"]:
         write_pidfile(expand_path(options["pidfile"], hostname))
@@ -114,6 +110,8 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
         app.conf.assign({"worker_concurrency": "auto"}, origin="command line")
     if include:
         app.conf.assign({"include": (*app.conf.include, *include)}, origin="command line")
+    if options["task_events"]:
+        app.conf.assign({"worker_send_task_events": True}, origin="command line")
     if options["health"]:
         app.conf.assign({"worker_health_address": options["health"]}, origin="command line")
     if options["log_json"]:
@@ -141,8 +139,6 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
 def _refuse(options: dict[str, Any], *, quiet: bool) -> None:
     if not options["beat"] and (options["schedule_file"] or options["scheduler"]):
         raise click.UsageError("-s and --scheduler are about the schedule: they need -B")
-    if options["task_events"]:
-        raise ImproperlyConfigured("-E: this version of tq sends no events yet; start the worker without it")
     if options["autoscale"] and options["concurrency"]:
         raise click.UsageError("--autoscale decides the concurrency: leave -c away")
     for name, why in NO_MEANING.items():

@@ -7,11 +7,10 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, StopMode
@@ -23,6 +22,23 @@ from tq.worker.setup import WorkerSetup
 logger = logging.getLogger("tq.worker")
 
 Hook = Callable[..., None] | None
+
+
+class EventSwitch(Protocol):
+    """The events of a worker, for those who steer it."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether events of tasks are sent."""
+
+    def enable(self) -> bool:
+        """Send events of tasks; whether that is new."""
+
+    def disable(self) -> bool:
+        """Send them no more; whether that is new."""
+
+    def heartbeat(self, pool: Pool | None = None) -> None:
+        """Send a worker-heartbeat now."""
 
 
 class Worker:
@@ -52,6 +68,8 @@ class Worker:
         self.health: HealthServer | None = None
         """Answers probes while the worker runs, where it is set."""
         self._is_up = False
+        self.events: EventSwitch | None = None
+        """Its events; None where it sends none at all."""
 
     @property
     def hostname(self) -> str:
@@ -125,12 +143,13 @@ class Worker:
 
     def _install(self) -> dict[int, Any]:
         previous: dict[int, Any] = {}
-        if threading.current_thread() is not threading.main_thread():
-            return previous
         for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"):
             number = getattr(signal, name, None)
             if number is not None:
-                previous[number] = signal.signal(number, self._on_signal)
+                try:
+                    previous[number] = signal.signal(number, self._on_signal)
+                except ValueError:
+                    return previous  # Not the main thread; a patched `threading` may not know.
         if hasattr(signal, "SIGUSR1"):
             faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or sys.stderr, all_threads=True)
         return previous

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 
 from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
-from tq.pools import ThreadSeat, Watchdog
+from tq.pools.thread_seat import ThreadSeat
+from tq.pools.watchdog import Watchdog
 from tq_asyncio.crew import Crew
 from tq_asyncio.loop import LoopThread
 

@@ -8,7 +8,6 @@ the threads that wait reads for all of them; when it leaves, another goes on.
 from __future__ import annotations
 
 import os
-import select
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ import hiredis
 from tq.errors import TQError
 from tq_redis.connect import Connector
 from tq_redis.link import Down, Link, Refused, pack
+from tq_redis.polling import Poller
 
 Ready = Callable[[str, bytes], bool]
 """Called with a channel and a document: whether it is final. May raise; the waiting thread gets it."""
@@ -188,9 +188,7 @@ class Subscription:
                 waiter.turn.clear()
 
     def _read(self, link: Link, seconds: float) -> None:
-        poller = select.poll()
-        poller.register(link.fileno(), select.POLLIN)
-        heard = poller.poll(int(seconds * 1000) + 1)
+        heard = Poller((link.fileno(),)).readable(seconds)
         with self._lock:
             if self._link is not link:
                 return

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
-import select
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ import hiredis
 
 from tq_redis.keys import QueueKeys
 from tq_redis.link import Down, Link, Refused, pack
+from tq_redis.polling import Poller
 
 TICK = 1.0
 """Seconds after which a consumer that waits looks into lists that nothing announces: kombu's priorities."""
@@ -127,14 +127,12 @@ class Waiting:
     def wait(self, until: float) -> Wake:
         """Wait until that moment at most. Raises `Down` also where the server stays silent."""
         by_number = {watch.link.fileno(): watch for watch in self._watches}
-        poller = select.poll()
-        for number in (*by_number, self._bell.fileno()):
-            poller.register(number, select.POLLIN)
+        poller = Poller((*by_number, self._bell.fileno()))
         while (now := time.monotonic()) < until:
             late = min((watch.late for watch in self._watches if watch.owed), default=until)
             if now > late:
                 raise Down("no answer in time", sent=True)
-            for number, _ in poller.poll(max(1, int((min(until, late) - now) * 1000) + 1)):
+            for number in poller.readable(min(until, late) - now):
                 if number not in by_number:
                     self._bell.hush()
                     return Wake.RUNG
@@ -145,9 +143,7 @@ class Waiting:
 
     def pause(self, seconds: float) -> None:
         """Wait without the server; the bell ends it, and still rings for the wait that follows."""
-        poller = select.poll()
-        poller.register(self._bell.fileno(), select.POLLIN)
-        poller.poll(max(1, int(seconds * 1000)))
+        Poller((self._bell.fileno(),)).readable(seconds)
 
     def close(self) -> None:
         """Close the connections."""

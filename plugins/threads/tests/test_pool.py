@@ -16,7 +16,8 @@ import pytest
 from tests.pools.workshop import Workshop, until
 from tq.contracts.pool import StopMode
 from tq.errors import SoftTimeLimitExceeded
-from tq.pools import ThreadSeat, Watchdog
+from tq.pools.thread_seat import ThreadSeat
+from tq.pools.watchdog import Watchdog
 from tq_threads import ThreadsPool
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Sequence
 
 from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
-from tq.pools import ThreadSeat, Watchdog
+from tq.pools.thread_seat import ThreadSeat
+from tq.pools.watchdog import Watchdog
 
 logger = logging.getLogger("tq.pool")
 
