@@ -31,6 +31,23 @@ def write_document(meta: TaskMeta, serializer: Serializer) -> bytes:
 
     Raises `BackendError` where the result has no form in the serializer.
     """
+    try:
+        return serializer.dumps(to_document(meta))
+    except SerializationError as exc:
+        raise BackendError(f"the result of task {meta.task_id} cannot be stored: {exc}") from exc
+
+
+def read_document(task_id: str, raw: bytes, serializer: Serializer) -> TaskMeta:
+    """Read a document, also one that Celery wrote or compressed. Raises `BackendError`."""
+    try:
+        document = serializer.loads(plain_document(raw))
+    except (SerializationError, UnicodeError, RecursionError) as exc:
+        raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
+    return from_document(task_id, document)
+
+
+def to_document(meta: TaskMeta) -> dict[str, Any]:
+    """The fields of a document, before they are written."""
     document: dict[str, Any] = {name: getattr(meta, name) for name in _PLAIN}
     for name in _OPTIONAL:
         if getattr(meta, name) is not None:
@@ -42,25 +59,25 @@ def write_document(meta: TaskMeta, serializer: Serializer) -> bytes:
         document = {**meta.stamps, **document, _STAMPS: list(meta.stamps)}
         document = {"status": document.pop("status"), **document}
     document["task_id"] = meta.task_id
-    try:
-        return serializer.dumps(document)
-    except SerializationError as exc:
-        raise BackendError(f"the result of task {meta.task_id} cannot be stored: {exc}") from exc
+    return document
 
 
-def read_document(task_id: str, raw: bytes, serializer: Serializer) -> TaskMeta:
-    """Read a document, also one that Celery wrote or compressed. Raises `BackendError`."""
+def from_document(task_id: str, document: Any) -> TaskMeta:
+    """The record of a document that was read. Raises `BackendError`."""
     try:
-        if raw.startswith(_COMPRESSED):
-            content_type, _, packed = raw[len(_COMPRESSED) :].partition(b"\x00")
-            raw = decompress(packed, content_type.decode("ascii", "replace"), limit=_LARGEST)
-        document = serializer.loads(raw)
         if not isinstance(document, dict):
             raise DecodeError("it is no JSON object")
-        stamps = _stamps_of(document)
-        return msgspec.convert({"task_id": task_id, **document, "stamps": stamps}, TaskMeta)
-    except (SerializationError, msgspec.ValidationError, UnicodeError, RecursionError) as exc:
+        return msgspec.convert({"task_id": task_id, **document, "stamps": _stamps_of(document)}, TaskMeta)
+    except (SerializationError, msgspec.ValidationError, RecursionError) as exc:
         raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
+
+
+def plain_document(raw: bytes) -> bytes:
+    """What was written before Celery compressed it, if it did. Raises `DecodeError`."""
+    if not raw.startswith(_COMPRESSED):
+        return raw
+    content_type, _, packed = raw[len(_COMPRESSED) :].partition(b"\x00")
+    return decompress(packed, content_type.decode("ascii", "replace"), limit=_LARGEST)
 
 
 def compress_document(raw: bytes, method: str) -> bytes:
