@@ -8,6 +8,7 @@ TQError
 │   ├── BrokerUnavailable     no connection within the deadline
 │   ├── LeaseLost             this consumer was declared dead
 │   └── PublishError          a message was not accepted
+│       └── TaskLocked        a task with the same unique key waits or runs
 ├── BackendError              the result backend refused or could not be reached
 │   └── BackendUnavailable
 ├── SerializationError

@@ -21,6 +21,7 @@ class _Connection:
         self._proxy = proxy
         self._client = (reader, writer)
         self._writers = [writer]
+        self._answered = True
         self.stranded = False
 
     async def live(self) -> None:
@@ -28,12 +29,17 @@ class _Connection:
             await self._proxy.open.wait()
             reader, writer = await asyncio.open_connection("127.0.0.1", self._proxy.target)
             self._writers.append(writer)
-            both = (self._pump(self._client[0], writer), self._pump(reader, self._client[1]))
+            self._proxy.round_trips += 1
+            both = (self._pump(self._client[0], writer, asks=True), self._pump(reader, self._client[1]))
             await asyncio.gather(*both)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, asks: bool = False
+    ) -> None:
         try:
             while data := await source.read(_CHUNK):
+                self._proxy.round_trips += asks and self._answered
+                self._answered = not asks
                 if self._proxy.latency:
                     await asyncio.sleep(self._proxy.latency)
                 await self._proxy.open.wait()
@@ -60,12 +66,14 @@ class _Connection:
 class Proxy:
     """Forwards a port of its own to `target`, both on 127.0.0.1, from a thread of its own.
 
-    `latency`: seconds that each chunk waits, in each direction.
+    `latency`: seconds that each chunk waits, in each direction. `round_trips` counts how often a client connected,
+    or spoke after it was answered: what latency costs, on any machine.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.latency = 0.0
+        self.round_trips = 0
         self.allowance: int | None = None
         self.port = 0
         self._connections: set[_Connection] = set()

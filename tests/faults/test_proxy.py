@@ -118,3 +118,12 @@ def test_a_half_open_connection_stays_silent_for_ever(proxy: Proxy) -> None:
                 ask(old, patience=MOMENT)
         with connect(proxy) as new:
             assert ask(new) == b"hello"
+
+
+def test_what_is_said_after_an_answer_is_a_round_trip_and_so_is_connecting(proxy: Proxy) -> None:
+    with connect(proxy) as connection:
+        assert ask(connection) == b"hello"
+        assert proxy.round_trips == 2
+        for _ in range(3):
+            assert ask(connection) == b"hello"
+        assert proxy.round_trips == 5

@@ -105,6 +105,8 @@ class Store:
         """Take a message, unless it was taken before; the owner of the lock that keeps it out, or nothing."""
         task_id = str(envelope.message.headers.get("id"))
         now = time.monotonic()
+        if envelope.unique and self.seen.get(task_id, now) > now:
+            return ""
         lock = envelope.lock
         if lock is not None:
             owner, until = self.locks.get((envelope.queue, lock.key), ("", now))

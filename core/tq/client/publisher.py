@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tq.contracts.broker import Broker
-from tq.errors import BrokerUnavailable
+from tq.contracts.transactions import own_transaction
+from tq.errors import BrokerUnavailable, ImproperlyConfigured
+from tq.options import mask_url
 from tq.records import Envelope
 
 Hook = Callable[..., None] | None
@@ -41,8 +43,15 @@ class Publisher:
         if self._publishing is not None:
             for envelope in batch:
                 self._publishing(envelope=envelope)
+        transaction = own_transaction.get()
+        if transaction is not None and not self._broker.joins_transaction(transaction):
+            raise ImproperlyConfigured(
+                f"the broker {mask_url(self._broker.url)} is not in the database of the transaction that is open here, "
+                "so its messages could not be rolled back; send them after the commit, or use that database as broker"
+            )
         deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
-        pauses = _pauses(policy or {}) if retry else iter(())
+        # What failed has spoilt a transaction of the caller's.
+        pauses = _pauses(policy or {}) if retry and transaction is None else iter(())
         while True:
             try:
                 errors = self._broker.publish(batch, timeout=max(0.05, deadline - time.monotonic()))

@@ -285,3 +285,8 @@ class Broker(ABC):
     def joins(self, backend: object) -> bool:
         """Whether `Settlement.result` is stored by `settle` itself into that result backend, in one step."""
         return False
+    def joins_transaction(self, transaction: object) -> bool:
+        """Whether `publish` puts messages into this transaction of the caller's own, while
+        `tq.contracts.transactions.own_transaction` names it."""
+        return False
+

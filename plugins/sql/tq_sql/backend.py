@@ -20,7 +20,7 @@ from tq_sql.database import FAILURES, Database, Session
 from tq_sql.faults import backend_faults
 from tq_sql.options import SqlOptions
 from tq_sql.results import GROUPS, TASKS, metadata, to_meta, to_row
-from tq_sql.schema import create_all
+from tq_sql.schema import create_all, is_complete, missing_columns, run_script
 from tq_sql.urls import read_url
 
 AT_ONCE = 500
@@ -56,15 +56,18 @@ class SqlBackend(ResultBackend):
 
     def prepare(self) -> None:
         """Connect and create the tables now rather than at first use."""
-        self._database.engine  # noqa: B018
+        self._database.limits(self.options.socket_timeout)
 
     def _create(self, conn: Connection) -> None:
         if not self.options.create_tables:
             return
-        with conn.begin():
-            missing = _missing_tables(conn) or _missing_columns(conn)
-        if missing:
-            create_all(conn, self._database.dialect, metadata, lambda: _add_columns(conn))
+        dialect = self._database.dialect
+        if is_complete(conn, dialect, metadata):
+            return
+        create_all(conn, dialect, metadata)
+        # Older Celery made its table without some columns.
+        if not is_complete(conn, dialect, metadata):
+            run_script(conn, dialect, TASKS.name, missing_columns(conn))
 
     # -- storing -------------------------------------------------------------------------------------------
 
@@ -215,22 +218,3 @@ class SqlBackend(ResultBackend):
 
     def close(self) -> None:
         self._database.close()
-
-
-def _missing_tables(conn: Connection) -> bool:
-    """Celery makes two of these, and an older tq did."""
-    there = set(sa.inspect(conn).get_table_names())
-    return any(table.name not in there for table in metadata.sorted_tables)
-
-
-def _missing_columns(conn: Connection) -> list[sa.Column[Any]]:
-    """Older Celery made the table without some columns."""
-    there = {column["name"] for column in sa.inspect(conn).get_columns(TASKS.name)}
-    return [column for column in TASKS.c if column.name not in there]
-
-
-def _add_columns(conn: Connection) -> None:
-    quote = conn.dialect.identifier_preparer.quote
-    for column in _missing_columns(conn):
-        kind = column.type.compile(conn.dialect)
-        conn.exec_driver_sql(f"ALTER TABLE {quote(TASKS.name)} ADD COLUMN {quote(column.name)} {kind}")

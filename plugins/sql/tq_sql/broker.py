@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 from sqlalchemy.engine import Connection
 
 from tq.contracts import Broker, Cap
+from tq.contracts.transactions import own_transaction
 from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation
+from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, Lock, QueueStats, Revocation
+from tq.wire.locks import locked
 from tq_sql.backend import SqlBackend
 from tq_sql.consumer import SqlConsumer
-from tq_sql.database import Database, Session
+from tq_sql.database import FAILURES, Database, Session
+from tq_sql.enqueue import GuestInlet, Own
 from tq_sql.faults import broker_faults, is_about_data
 from tq_sql.inspection import Inspection
 from tq_sql.jumps import Jumps
@@ -40,6 +43,7 @@ class SqlBroker(Broker):
         | Cap.STATS
         | Cap.PURGE
         | Cap.UNIQUE
+        | Cap.LOCKS
         | Cap.REVOKE
         | Cap.DURABLE
         | Cap.SHARED
@@ -59,6 +63,7 @@ class SqlBroker(Broker):
         self._store = Store(dialect, tables, faults, f"{prefix}m")
         self._inspection = Inspection(dialect, tables)
         self._revocations = Revocations(dialect, tables)
+        self._guests = GuestInlet(dialect, tables)
         self._joined: SqlBackend | None = None
         self._jumps = Jumps()
 
@@ -69,6 +74,7 @@ class SqlBroker(Broker):
     # -- publish -------------------------------------------------------------------------------------------
 
     def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
+        deadline = time.monotonic() + timeout
         errors: list[Exception | None] = [None] * len(batch)
         largest = self._database.limits(timeout).largest
         parcels: dict[int, Parcel] = {}
@@ -80,36 +86,63 @@ class SqlBroker(Broker):
         if not parcels:
             return errors
         try:
-            self._put(list(parcels.values()), timeout)
+            places = list(parcels)
+            for at, owner in self._put(list(parcels.values()), deadline).items():
+                errors[places[at]] = locked(batch[places[at]], owner, self.url)
         except BrokerUnavailable:
             raise
         except BrokerError as exc:
-            if not is_about_data(exc.__cause__):
+            if not is_about_data(exc.__cause__) or own_transaction.get() is not None:
                 raise
             if len(parcels) == 1:
                 errors[next(iter(parcels))] = _refused(exc)
             else:
-                self._put_singly(parcels, errors, timeout)
+                self._put_singly(batch, parcels, errors, deadline)
         return errors
 
-    def _put(self, parcels: Sequence[Parcel], timeout: float) -> None:
+    def joins_transaction(self, transaction: object) -> bool:
+        return isinstance(transaction, Own) and transaction.is_in(self._address)
+
+    def _put_into(self, own: Own, parcels: Sequence[Parcel], deadline: float) -> dict[int, str]:
+        """Put them into the caller's own transaction."""
         store = self._store
+        try:
+            with store.dialect.inside(deadline - time.monotonic()):
+                conn = own.connection()
+                refused = self._guests.put(conn, parcels)
+                store.messages_bell.ring_inside(conn, queues_of(parcels))
+        except FAILURES as exc:
+            raise store.faults.translate(exc) from exc
+        return refused
+
+    def _put(self, parcels: Sequence[Parcel], deadline: float) -> dict[int, str]:
+        store = self._store
+        own = own_transaction.get()
+        if own is not None and isinstance(own, Own):
+            return self._put_into(own, parcels, deadline)
         queues = queues_of(parcels)
 
-        def put(conn: Connection) -> None:
-            store.inlet.put(conn, parcels)
+        def put(conn: Connection) -> dict[int, str]:
+            refused = store.inlet.put(conn, parcels)
             store.messages_bell.ring_inside(conn, queues)
+            return refused
 
-        self._database.transact(put, timeout=timeout)
+        refused = self._database.transact(put, timeout=deadline - time.monotonic())
         store.messages_bell.ring(queues, len(parcels))
+        return refused
 
     def _put_singly(
-        self, parcels: Mapping[int, Parcel], errors: list[Exception | None], timeout: float
+        self,
+        batch: Sequence[Envelope],
+        parcels: Mapping[int, Parcel],
+        errors: list[Exception | None],
+        deadline: float,
     ) -> None:
         """The store refused the batch, and undid it: find out which of them it does not take."""
         for at, parcel in parcels.items():
             try:
-                self._put([parcel], timeout)
+                for owner in self._put([parcel], deadline).values():
+                    errors[at] = locked(batch[at], owner, self.url)
             except BrokerError as exc:
                 if not is_about_data(exc.__cause__):
                     raise
@@ -208,7 +241,10 @@ class SqlBroker(Broker):
     def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
         return self._database.transact(lambda conn: self._inspection.drop_dead(conn, queue, ids))
 
-    # -- revocations ---------------------------------------------------------------------------------------
+    # -- locks and revocations ---------------------------------------------------------------------------------------
+
+    def unlock(self, queue: str, locks: Sequence[Lock]) -> None:
+        self._database.transact(lambda conn: self._store.locks.end(conn, [(queue, lock) for lock in locks]))
 
     def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
         if batch:

@@ -52,8 +52,12 @@ class Database:
         """The engine of this process, with the tables in place."""
         if self._engine is not None and self._pid == os.getpid():
             return self._engine
-        with self._lock:
+        if not self._lock.acquire(timeout=self.dialect.left()):
+            raise self.faults.later("another thread of this process connects to it for too long")
+        try:
             return self._start()
+        finally:
+            self._lock.release()
 
     def hurry(self, lease: float) -> None:
         """From now on wait so briefly for an answer that a beat is tried twice within a lease of so many seconds."""
@@ -74,9 +78,10 @@ class Database:
             if isinstance(self.dialect, Sqlite):
                 self.dialect.prepare_folder()
             engine = self.dialect.engine()
-            with self.dialect.inside(self.options.socket_timeout), engine.connect() as conn:
+            with self.dialect.inside(self.dialect.left()), engine.connect() as conn:
+                self.dialect.before(conn, self.dialect.left(), read=True)
                 self.dialect.started(conn)
-                self._prepare(conn)
+                self._prepare(self.dialect.preparing(conn))
         except ImportError as exc:
             raise self.faults.failed(
                 f"its driver {exc.name} is not installed; run: pip install 'tq-sql[{self.address.dialect}]'"
@@ -202,6 +207,7 @@ class Session:
     def connect(self) -> Connection:
         """The connection, made now if there is none."""
         try:
+            self._database.dialect.limit_call(self._database.options.socket_timeout)
             engine = self._database.engine
             with self._inside():
                 return self._open(engine)

@@ -123,6 +123,15 @@ def is_about_data(exc: BaseException | None) -> bool:
     return isinstance(exc, (sa_exc.DataError, sa_exc.IntegrityError))
 
 
+def is_about_structure(exc: BaseException) -> bool:
+    """Whether a table or a column is missing."""
+    text = reason(exc)
+    return code(exc) in _NOT_THERE or text.startswith(("no such table", "no such column"))
+
+
+_NOT_THERE = frozenset({"42P01", "42703", 1146, 1054})
+
+
 def is_disconnect(exc: BaseException) -> bool:
     """Whether the connection is gone, so that a new one may do."""
     if isinstance(exc, sa_exc.DBAPIError):

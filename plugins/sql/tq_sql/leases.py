@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from tq.records import Action, Delivery, Heartbeat
 from tq_sql.deliveries import delivery
 from tq_sql.dialects import Dialect, clock
+from tq_sql.locks import Locks
 from tq_sql.settling import REASON_LENGTH
 from tq_sql.tables import DEAD, DELAYED, LENT, READY, Tables
 
@@ -25,6 +26,7 @@ class Leases:
         self._messages = tables.messages
         self._uniques = tables.uniques
         self._now = clock(dialect)
+        self._locks_over = Locks(dialect, tables).over
         self._ends = self._now + sa.bindparam("lease", type_=sa.Double)
         c = tables.consumers.c
         self._alive = dialect.share(sa.select(c.id).where(c.id == sa.bindparam("me", type_=sa.BigInteger)))
@@ -178,7 +180,7 @@ class Leases:
             sa.select(
                 sa.exists().where(m.state == DELAYED, m.due_at <= self._now),
                 sa.exists().where(c.deadline < self._now),
-                sa.exists().where(u.expires_at < self._now),
+                sa.or_(sa.exists().where(u.expires_at < self._now), self._locks_over),
                 self._now,
             )
         ).one()

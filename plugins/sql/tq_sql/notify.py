@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tq_sql.bell import Bell, Interrupt, Waiter
+from tq_sql.bell import Bell, Interrupt, PollingWaiter, Waiter
 
 LONGEST = 7000
 """Bytes of a notification; the server takes 8,000."""
@@ -32,3 +32,10 @@ class NotifyBell(Bell):
         from tq_sql.listening import NotifyWaiter
 
         return NotifyWaiter(conn, interrupt, self._topic, frozenset(names))
+
+
+class PooledBell(NotifyBell):
+    """Rings for those who listen over sessions of their own, and looks itself."""
+
+    def waiter(self, conn: Connection, interrupt: Interrupt, names: Sequence[str]) -> Waiter:
+        return PollingWaiter(conn, interrupt)

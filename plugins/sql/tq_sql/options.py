@@ -26,5 +26,7 @@ class SqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     for the lock of other writers."""
     pool_size: Annotated[int, msgspec.Meta(ge=1)] = 4
     """Connections that stay open between calls; consumers have one more each."""
+    transaction_pooling: bool = False
+    """PostgreSQL only, for PgBouncer with `pool_mode = transaction`: uses nothing that belongs to a session."""
     fetch_bytes: Annotated[int, msgspec.Meta(ge=1)] = 262144
     """A consumer fetches no further message once it has this many bytes."""

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tq.errors import EncodeError, PublishError
-from tq.records import Envelope
+from tq.records import Envelope, Lock
 from tq.wire.envelope import pack
 from tq_sql.dialects import Dialect, clock
+from tq_sql.locks import Locks
 from tq_sql.tables import DELAYED, NAME_LENGTH, Tables
 
 UNIQUE_FOR = 86400.0
@@ -27,6 +28,7 @@ class Parcel(msgspec.Struct, frozen=True):
     delay: float
     payload: bytes
     unique: str | None
+    lock: Lock | None = None
 
 
 def wrap(envelope: Envelope, largest: int | None = None) -> Parcel:
@@ -50,6 +52,7 @@ def wrap(envelope: Envelope, largest: int | None = None) -> Parcel:
         envelope.delay,
         payload,
         task_id if isinstance(task_id, str) and len(task_id) <= NAME_LENGTH else None,
+        envelope.lock,
     )
 
 
@@ -64,6 +67,10 @@ class Inlet:
     def __init__(self, dialect: Dialect, tables: Tables) -> None:
         self._dialect = dialect
         self._tables = tables
+        self._locks = Locks(dialect, tables)
+        self._forget = sa.delete(tables.uniques).where(
+            tables.uniques.c.task_id.in_(sa.bindparam("ids", expanding=True))
+        )
         delay = sa.bindparam("delay", type_=sa.Double)
         self._delayed = sa.insert(tables.messages).values(
             queue=sa.bindparam("queue"),
@@ -73,31 +80,55 @@ class Inlet:
             due_at=clock(dialect) + delay,
         )
 
-    def put(self, conn: Connection, parcels: Sequence[Parcel]) -> None:
-        """Store all of them, but not those whose id is known already."""
-        parcels = self._fresh(conn, parcels)
+    def put(self, conn: Connection, parcels: Sequence[Parcel]) -> dict[int, str]:
+        """Store all of them, but not those whose id is known already, nor those whose lock another has: for these
+        the place among `parcels`, and the owner."""
+        fresh = self._fresh(conn, parcels)
+        locked = self._locked(conn, parcels, fresh)
+        self._store(conn, [parcels[at] for at in fresh if at not in locked])
+        return locked
+
+    def _store(self, conn: Connection, parcels: Sequence[Parcel]) -> None:
         ready = [_row(p) for p in parcels if p.delay <= 0]
         if ready:
-            self._dialect.insert(conn, self._tables, ready)
+            self._insert(conn, ready)
         delayed = [{**_row(p), "delay": p.delay} for p in parcels if p.delay > 0]
         if delayed:
             conn.execute(self._delayed, delayed)
 
-    def _fresh(self, conn: Connection, parcels: Sequence[Parcel]) -> Sequence[Parcel]:
+    def _fresh(self, conn: Connection, parcels: Sequence[Parcel]) -> Sequence[int]:
+        """The places of those that were not published before."""
         ids = [p.unique for p in parcels if p.unique is not None]
         if not ids:
-            return parcels
-        new = self._dialect.new_uniques(conn, self._tables, sorted(set(ids)), UNIQUE_FOR)
-        return list(_once(parcels, new))
+            return range(len(parcels))
+        return list(_once(parcels, self._remember(conn, sorted(set(ids)))))
+
+    def _insert(self, conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        self._dialect.insert(conn, self._tables, rows)
+
+    def _remember(self, conn: Connection, ids: Sequence[str]) -> set[str]:
+        return self._dialect.new_uniques(conn, self._tables, ids, UNIQUE_FOR)
+
+    def _locked(self, conn: Connection, parcels: Sequence[Parcel], fresh: Sequence[int]) -> dict[int, str]:
+        wanted = [(at, parcel.queue, parcel.lock) for at in fresh if (parcel := parcels[at]).lock is not None]
+        owners = self._locks.take(conn, [(queue, lock) for _, queue, lock in wanted])
+        locked = {
+            at: owner for (at, _, lock), owner in zip(wanted, owners, strict=True) if owner != lock.owner
+        }
+        ids = [parcels[at].unique for at in locked if parcels[at].unique is not None]
+        if ids:
+            # They were not published after all.
+            conn.execute(self._forget, {"ids": ids})
+        return locked
 
 
-def _once(parcels: Iterable[Parcel], new: set[str]) -> Iterable[Parcel]:
-    for parcel in parcels:
+def _once(parcels: Iterable[Parcel], new: set[str]) -> Iterable[int]:
+    for at, parcel in enumerate(parcels):
         if parcel.unique is None:
-            yield parcel
+            yield at
         elif parcel.unique in new:
             new.discard(parcel.unique)
-            yield parcel
+            yield at
 
 
 def _row(parcel: Parcel) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tq_sql.dialects import clock
 from tq_sql.faults import Faults
 from tq_sql.options import SqlOptions
 from tq_sql.schedule_tables import entry_columns, make_schedule_tables, state_columns, to_row
-from tq_sql.schema import create_all
+from tq_sql.schema import create_all, is_complete
 from tq_sql.tables import NAME_LENGTH
 from tq_sql.urls import read_url
 
@@ -49,11 +49,10 @@ class SqlScheduleStore(ScheduleStore):
 
     def _prepare(self, conn: Connection) -> None:
         if self.options.create_tables:
-            with conn.begin():
-                inspector = sa.inspect(conn)
-                missing = [name for name in self._tables.metadata.tables if not inspector.has_table(name)]
-            if missing:
-                create_all(conn, self._database.dialect, self._tables.metadata, lambda: None)
+            dialect, metadata = self._database.dialect, self._tables.metadata
+            if not is_complete(conn, dialect, metadata):
+                create_all(conn, dialect, metadata)
+        self._database.dialect.before(conn, self._database.dialect.left(), read=False)
         with conn.begin():
             self._fence(conn)
 

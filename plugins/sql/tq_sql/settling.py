@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tq.errors import PublishError, SerializationError
-from tq.records import Action, Settlement, TaskMeta
+from tq.records import Action, Lock, Settlement, TaskMeta
 from tq_sql.dialects import Dialect, clock
+from tq_sql.locks import Locks
 from tq_sql.parcels import Inlet, Parcel, wrap
 from tq_sql.tables import DEAD, DELAYED, READY, Tables
 
@@ -32,6 +33,7 @@ class Closing(msgspec.Struct, frozen=True):
     reason: str
     publish: tuple[Parcel, ...]
     result: ResultRow | None
+    unlock: Lock | None = None
 
 
 def close_up(settlement: Settlement, to_row: ToRow | None, largest: int | None = None) -> Closing:
@@ -42,8 +44,17 @@ def close_up(settlement: Settlement, to_row: ToRow | None, largest: int | None =
         result = to_row(settlement.result) if to_row and settlement.result is not None else None
     except (PublishError, SerializationError) as exc:
         why = f"what follows from it cannot be stored: {exc}"
-        return Closing(receipt, queue, Action.DEAD, 0.0, why, (), None)
-    return Closing(receipt, queue, settlement.action, settlement.delay, settlement.reason, parcels, result)
+        return Closing(receipt, queue, Action.DEAD, 0.0, why, (), None, settlement.unlock)
+    return Closing(
+        receipt,
+        queue,
+        settlement.action,
+        settlement.delay,
+        settlement.reason,
+        parcels,
+        result,
+        settlement.unlock,
+    )
 
 
 def new_in(done: Sequence[Closing]) -> list[str]:
@@ -58,6 +69,7 @@ class Outlet:
     def __init__(self, dialect: Dialect, tables: Tables, inlet: Inlet) -> None:
         self._dialect = dialect
         self._inlet = inlet
+        self._locks = Locks(dialect, tables)
         c = tables.messages.c
         now = clock(dialect)
         mine = sa.and_(dialect.among(c.id, "ids"), c.holder == sa.bindparam("me", type_=sa.BigInteger))
@@ -94,6 +106,9 @@ class Outlet:
         parcels = [parcel for closing in done for parcel in closing.publish]
         if parcels:
             self._inlet.put(conn, parcels)
+        unlocks = [(closing.queue, closing.unlock) for closing in done if closing.unlock is not None]
+        if unlocks:
+            self._locks.end(conn, unlocks)
         if len(held) == len(first):
             return [True] * len(batch), done
         lost = self._held_by_others(conn, [r for r in first if r not in held])

@@ -11,6 +11,7 @@ from tq_sql.bell import Bell
 from tq_sql.dialects import Dialect
 from tq_sql.faults import Faults
 from tq_sql.leases import Leases
+from tq_sql.locks import Locks
 from tq_sql.parcels import Inlet
 from tq_sql.settling import Outlet, StoreRows, ToRow
 from tq_sql.tables import Tables
@@ -26,6 +27,7 @@ class Store:
         self.inlet = Inlet(dialect, tables)
         self.outlet = Outlet(dialect, tables, self.inlet)
         self.leases = Leases(dialect, tables)
+        self.locks = Locks(dialect, tables)
         self.messages_bell: Bell = dialect.bell(topic, shared=False)
         # Set when the results lie in the same database, and settlements store them too.
         self.results_bell: Bell | None = None
@@ -52,6 +54,7 @@ class Store:
             queues = queues + back
         if old:
             self.leases.forget_uniques(conn)
+            self.locks.forget(conn)
         if queues:
             self.messages_bell.ring_inside(conn, sorted(set(queues)))
         return dead, queues

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
-VERSION: Final = 1
-"""Of the tables; grows with every change to them."""
+VERSION: Final = 2
+"""Of the tables; grows with every change to them, and `schema.py` has the step to it."""
 
 READY: Final = sa.literal_column("0", sa.SmallInteger)
 DELAYED: Final = sa.literal_column("1", sa.SmallInteger)
@@ -68,6 +68,7 @@ class Tables:
     messages: sa.Table
     consumers: sa.Table
     uniques: sa.Table
+    locks: sa.Table
     revocations: sa.Table
     schema: sa.Table
 
@@ -80,6 +81,7 @@ def make_tables(prefix: str, now: str) -> Tables:
         _messages(metadata, prefix, now),
         _consumers(metadata, prefix),
         _uniques(metadata, prefix),
+        _locks(metadata, prefix),
         _revocations(metadata, prefix),
         sa.Table(f"{prefix}schema", metadata, sa.Column("version", sa.Integer, primary_key=True), **_KIND),
     )
@@ -136,6 +138,20 @@ def _uniques(metadata: sa.MetaData, prefix: str) -> sa.Table:
         **{**_KIND, "sqlite_autoincrement": False},
     )
     sa.Index(f"{prefix}expiry", table.c.expires_at)
+    return table
+
+
+def _locks(metadata: sa.MetaData, prefix: str) -> sa.Table:
+    """`name` holds queue and key; `owner` the id of a task."""
+    table = sa.Table(
+        f"{prefix}locks",
+        metadata,
+        sa.Column("name", Name, primary_key=True),
+        sa.Column("owner", Name, nullable=False),
+        sa.Column("expires_at", sa.Double, nullable=False),
+        **{**_KIND, "sqlite_autoincrement": False},
+    )
+    sa.Index(f"{prefix}locks_expiry", table.c.expires_at)
     return table
 
 

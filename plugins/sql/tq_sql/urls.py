@@ -36,6 +36,13 @@ class Address:
         return (self.dialect, url.username, url.host, url.port, url.database, url.query)
 
 
+def is_sql(url: str) -> bool:
+    """Whether the scheme is one of those that are read here."""
+    head, _, tail = url.partition("://")[0].partition("+")
+    name = tail.partition("+")[0] if head in PREFIXES and tail else head
+    return "://" in url and ALIASES.get(name, name) in DRIVERS
+
+
 def read_url(url: str) -> Address:
     """Read a URL such as `db+postgresql://user:pass@host/name?sslmode=require&table_prefix=x_`.
 

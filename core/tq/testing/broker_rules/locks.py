@@ -136,7 +136,9 @@ class Locks:
         (delivery,) = kit.take(consumer, 1)
         assert settle(consumer, [delivery], unlock=Lock("k", one, HOUR)) == [True]
         assert owners(kit.publish(broker, [locked(queue, two, unique=True)])) == [None]
+        assert owners(kit.publish(broker, [first])) == [None], "what was published before is a no-op"
         assert ids(kit.take(consumer, 1)) == [two]
+        assert kit.rest(consumer) == []
 
     @needs(Cap.LOCKS)
     def test_a_lock_is_taken_by_one_of_many_at_once(self, kit: BrokerKit, broker: Broker, queue: str) -> None:

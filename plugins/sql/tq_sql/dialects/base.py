@@ -41,10 +41,18 @@ class Dialect(ABC):
         """A call begins on this thread, which should not take longer than that."""
         self._call.ends = time.monotonic() + seconds
 
+    def call_ends(self) -> float:
+        """The moment of the monotonic clock at which the call on this thread should have ended."""
+        ends: float = getattr(self._call, "ends", math.inf)
+        return ends
+
+    def left(self) -> float:
+        """Seconds that the call on this thread may still take."""
+        return min(self.options.socket_timeout, max(0.05, self.call_ends() - time.monotonic()))
+
     def connect_seconds(self) -> float:
         """How long connecting may take now."""
-        left = getattr(self._call, "ends", math.inf) - time.monotonic()
-        return min(self.options.connect_timeout, max(0.1, left))
+        return min(self.options.connect_timeout, max(0.1, self.call_ends() - time.monotonic()))
 
     @property
     def abandoned(self) -> int:
@@ -64,12 +72,19 @@ class Dialect(ABC):
     def bell(self, topic: str, *, shared: bool) -> Bell:
         """Who rings, and who hears, when something was stored under `topic`; `shared`: all need to hear."""
 
-    @abstractmethod
-    def create_lock(self, conn: Connection, name: str) -> None:
-        """Let one process at a time create tables; ends with the transaction or `create_unlock`."""
+    def preparing(self, conn: Connection) -> Connection:
+        """The connection that looks for tables and makes them, in as few round trips as can be."""
+        return conn
 
-    def create_unlock(self, conn: Connection, name: str) -> None:
-        """For stores whose lock outlives the transaction."""
+    def ddl(self, conn: Connection, statements: Sequence[Any]) -> list[str]:
+        """Statements that create tables, sequences and indexes, as text."""
+        return [str(statement.compile(dialect=conn.dialect)).strip() for statement in statements]
+
+    def script(self, conn: Connection, name: str, statements: Sequence[str]) -> None:
+        """Run statements in one transaction, one process at a time for one `name`."""
+        with conn.begin():
+            for statement in statements:
+                conn.exec_driver_sql(statement)
 
     @abstractmethod
     def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
@@ -105,6 +120,10 @@ class Dialect(ABC):
     @abstractmethod
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         """Remember these task ids for `ttl` seconds; return those that were not known."""
+
+    @abstractmethod
+    def insert_new(self, table: sa.Table) -> sa.Insert:
+        """Insert a row, unless its key is there already."""
 
     @abstractmethod
     def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:

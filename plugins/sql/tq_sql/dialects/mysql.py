@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -32,8 +32,6 @@ class Mysql(Dialect):
             pool_reset_on_return=None,
             # Arguments of tasks do not belong into tracebacks.
             hide_parameters=True,
-            # The default would lock gaps between rows, and two publishers each other.
-            isolation_level="READ COMMITTED",
             connect_args={
                 "charset": "utf8mb4",
             },
@@ -46,32 +44,56 @@ class Mysql(Dialect):
 
         seconds = max(1.0, self.connect_seconds())
         limits = {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
-        # MySQL has no limit for transactions alone, but one for connections that do nothing.
+        ends = self.call_ends()
+        # One statement, for each is a round trip. The default isolation would lock gaps between rows, and two
+        # publishers each other. MySQL has no limit for transactions alone, but one for connections that do nothing.
         setting = (
-            f"SET time_zone = '+00:00'/*M!100300 , idle_transaction_timeout = {self.abandoned} */"
-            f"/*!80000 , wait_timeout = {max(self.abandoned, _IDLE)} */"
+            "SET time_zone = '+00:00', autocommit = 0"
+            f"/*M!100300 , tx_isolation = 'READ-COMMITTED', idle_transaction_timeout = {self.abandoned} */"
+            f"/*!80000 , transaction_isolation = 'READ-COMMITTED', wait_timeout = {max(self.abandoned, _IDLE)} */"
         )
-        return PatientConnection(*args, **{**kwargs, "init_command": setting, **limits})
+        connection = PatientConnection(*args, **{**kwargs, "init_command": setting, **limits})
+        connection.be_patient(self.patience, ends)
+        return connection
 
     def started(self, conn: Connection) -> None:
         # A larger packet makes the server hang up, and nobody knows why.
-        self.largest = int(conn.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()) - 4096
-        conn.rollback()
+        raw: Any = conn.connection.driver_connection
+        # Directly: for SQLAlchemy this would be a transaction, whose end is one more round trip.
+        with raw.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            self.largest = int(cursor.fetchone()[0]) - 4096
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
         raw: Any = conn.connection.driver_connection
-        raw.be_patient(min(self.patience, max(0.05, seconds)))
+        raw.be_patient(self.patience, time.monotonic() + max(0.05, seconds))
 
     def bell(self, topic: str, *, shared: bool) -> Bell:
         return PollingBell()
 
-    def create_lock(self, conn: Connection, name: str) -> None:
-        got = conn.execute(sa.select(sa.func.get_lock(name, math.ceil(self.options.socket_timeout)))).scalar()
-        if got != 1:
-            raise TimeoutError(f"timeout: another process creates {name} for too long")
+    def ddl(self, conn: Connection, statements: Sequence[Any]) -> list[str]:
+        """Indexes go into the statement of their table: there is no CREATE INDEX IF NOT EXISTS, and no transaction
+        that would undo a table without its indexes."""
+        tables: list[str] = []
+        for statement in statements:
+            (text,) = super().ddl(conn, [statement])
+            if isinstance(statement, sa.schema.CreateIndex):
+                text = text.replace(" IF NOT EXISTS", "")
+                name, _, columns = text.removeprefix("CREATE INDEX ").partition(" ON ")
+                body, end, rest = tables[-1].rpartition("\n)")
+                text = f"{body}, \n\tKEY {name} ({columns.partition(' (')[2]}{end}{rest}"
+                tables.pop()
+            tables.append(text)
+        return tables
 
-    def create_unlock(self, conn: Connection, name: str) -> None:
-        conn.execute(sa.select(sa.func.release_lock(name)))
+    def script(self, conn: Connection, name: str, statements: Sequence[str]) -> None:
+        # All may be run twice: processes that do so at the same time need no lock.
+        raw: Any = conn.connection.driver_connection
+        try:
+            raw.script([*statements, "COMMIT"])
+        except (OSError, raw.Error) as exc:
+            conn.invalidate()
+            raise sa.exc.OperationalError(f"create {name}", None, exc) from exc
 
     def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
         return column.in_(sa.bindparam(key, expanding=True))
@@ -94,6 +116,9 @@ class Mysql(Dialect):
             f"INSERT IGNORE INTO {tables.uniques.name} (task_id, expires_at) VALUES (%s, {self.now} + %s)"
         )
         return {i for i in ids if conn.exec_driver_sql(statement, (i.encode(), ttl)).rowcount > 0}
+
+    def insert_new(self, table: sa.Table) -> sa.Insert:
+        return sa.insert(table).prefix_with("IGNORE")
 
     def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
         limit = sa.bindparam("limit", type_=sa.Integer)

@@ -45,10 +45,15 @@ class Postgresql(Dialect):
 
         # libpq knows whole seconds, from 2 up.
         kwargs["connect_timeout"] = max(2, math.ceil(self.connect_seconds()))
+        if self.options.transaction_pooling:
+            kwargs["prepare_threshold"] = None
+        else:
+            # At the start of the session: a statement would cost three more round trips.
+            own = f"-c idle_in_transaction_session_timeout={self.abandoned}s"
+            kwargs["options"] = f"{kwargs.get('options', '')} {own}".strip()
         connection = PatientConnection.connect(*args, **kwargs)
         connection.patience = self.patience
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{self.abandoned}s'")
-        connection.commit()
+        connection.deadline = self.call_ends()
         return connection
 
     def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
@@ -57,12 +62,20 @@ class Postgresql(Dialect):
         raw.patience = self.patience
 
     def bell(self, topic: str, *, shared: bool) -> Bell:
-        from tq_sql.notify import NotifyBell
+        from tq_sql.notify import NotifyBell, PooledBell
 
-        return NotifyBell(topic)
+        return PooledBell(topic) if self.options.transaction_pooling else NotifyBell(topic)
 
-    def create_lock(self, conn: Connection, name: str) -> None:
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
+    def preparing(self, conn: Connection) -> Connection:
+        # psycopg spends a round trip each on BEGIN and COMMIT.
+        return conn.execution_options(isolation_level="AUTOCOMMIT")
+
+    def script(self, conn: Connection, name: str, statements: Sequence[str]) -> None:
+        # What is sent without parameters may be several statements, and these are one transaction.
+        lock = f"SELECT pg_advisory_xact_lock({zlib.crc32(name.encode())})"
+        whole = ";\n".join([lock, *statements])
+        self.preparing(conn).exec_driver_sql(whole, execution_options={"no_parameters": True})
+        conn.commit()
 
     def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
         return column == sa.func.any(sa.bindparam(key, type_=ARRAY(sa.BigInteger)))
@@ -93,6 +106,9 @@ class Postgresql(Dialect):
             {"ids": list(ids), "ttl": ttl},
         )
         return set(rows.scalars())
+
+    def insert_new(self, table: sa.Table) -> sa.Insert:
+        return postgresql_insert(table).on_conflict_do_nothing()
 
     def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
         limit = sa.bindparam("limit", type_=sa.Integer)

@@ -72,9 +72,6 @@ class Sqlite(Dialect):
     def bell(self, topic: str, *, shared: bool) -> Bell:
         return DoorBell(self.path, topic, shared=shared)
 
-    def create_lock(self, conn: Connection, name: str) -> None:
-        """BEGIN IMMEDIATE has it already."""
-
     def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
         values = sa.func.json_each(sa.bindparam(key, type_=sa.Text)).table_valued("value")
         return column.in_(sa.select(values.c.value))
@@ -96,6 +93,9 @@ class Sqlite(Dialect):
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         return set(conn.execute(_remember(tables), {"ids": json.dumps(list(ids)), "ttl": ttl}).scalars())
+
+    def insert_new(self, table: sa.Table) -> sa.Insert:
+        return sqlite_insert(table).on_conflict_do_nothing()
 
     def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
         limit = sa.bindparam("limit", type_=sa.Integer)
