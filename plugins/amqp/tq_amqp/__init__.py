@@ -1,0 +1,7 @@
+"""RabbitMQ as broker and rpc result backend of tq."""
+
+from __future__ import annotations
+
+from tq_amqp.broker import AmqpBroker
+
+__all__ = ["AmqpBroker"]

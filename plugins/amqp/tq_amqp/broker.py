@@ -1,0 +1,182 @@
+"""RabbitMQ as broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from tq.contracts.broker import Broker, Cap, Consumer
+from tq.errors import EncodeError, PublishError
+from tq.records import DeadLetter, Envelope, Queue, QueueStats
+from tq_amqp.address import read_addresses
+from tq_amqp.connect import Connector
+from tq_amqp.consumer import AmqpConsumer
+from tq_amqp.faults import Server
+from tq_amqp.ladder import LONGEST
+from tq_amqp.lane import Lane
+from tq_amqp.letters import DeadLetters
+from tq_amqp.options import BrokerOptions
+from tq_amqp.outgoing import Office, Outgoing
+from tq_amqp.outlet import Outlet
+from tq_amqp.protocol import methods as m
+from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.wire import Wire
+from tq_amqp.session import Session
+from tq_amqp.topology import Topology
+
+T = TypeVar("T")
+_NOT_FOUND = 404
+_SHORTEST_HEARTBEAT = 5.0
+
+
+class AmqpBroker(Broker):
+    """Messages in queues of RabbitMQ 3.8 or newer, as Celery puts them there."""
+
+    api_version = 1
+    capabilities = Cap.DELAY | Cap.ORDER | Cap.DEAD_LETTERS | Cap.STATS | Cap.PURGE | Cap.DURABLE | Cap.SHARED
+    max_body = BrokerOptions().max_message_size
+    max_delay = LONGEST
+    options_type = BrokerOptions
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(url, options)
+        chosen: BrokerOptions = self.options
+        self._server = Server(url)
+        self._connector = Connector(read_addresses(url), chosen)
+        self._topology = Topology(chosen)
+        self._office = Office(chosen, self._topology)
+        self._letters = DeadLetters(self._office)
+        self._publishing = Lane(self._connector, self._outlet)
+        self._asking = Lane(self._connector, self._outlet)
+        self.max_body = chosen.max_message_size  # type: ignore[misc]
+        self._claim()
+
+    def __repr__(self) -> str:
+        return f"AmqpBroker({self._server.shown!r})"
+
+    def declare(self, queues: Sequence[Queue], *, others: Queue) -> None:
+        self._topology.know(queues, others)
+        self._claim()
+
+    def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
+        until = time.monotonic() + timeout
+        outgoing: list[Outgoing] = []
+        places: list[int] = []
+        answers: list[Exception | None] = [None] * len(batch)
+        for place, envelope in enumerate(batch):
+            try:
+                made = self._office.send(envelope)
+            except (EncodeError, PublishError) as exc:
+                answers[place] = exc
+                continue
+            outgoing += made
+            places += [place] * len(made)
+        if outgoing:
+            for place, error in zip(places, self._sent(outgoing, until), strict=True):
+                answers[place] = answers[place] or error
+        return answers
+
+    def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> Consumer:
+        def connect(names: Sequence[str], bell: int, until: float) -> Session:
+            wire = self._connector.open(until, heartbeat=self._heartbeat(lease))
+            try:
+                return Session(wire, self._outlet(wire, until), names, bell, until)
+            except BaseException:
+                wire.drop()
+                raise
+
+        names = tuple(dict.fromkeys(queues))
+        return AmqpConsumer(
+            consumer_id, names, connect, self._office, self._server, timeout=self.options.socket_timeout
+        )
+
+    def close(self) -> None:
+        self._publishing.close()
+        self._asking.close()
+
+    def after_fork(self) -> None:
+        self._publishing.after_fork()
+        self._asking.after_fork()
+
+    def stats(self, queue: str) -> QueueStats:
+        def ask(outlet: Outlet, until: float) -> QueueStats:
+            ready = _count(outlet, m.queue_declare(queue, passive=True), until)
+            dead = _count(outlet, m.queue_declare(self._office.dead_queue(queue), passive=True), until)
+            return QueueStats(queue, ready=ready, dead=dead)
+
+        return self._ask(ask, f"count queue {queue!r}")
+
+    def purge(self, queue: str) -> int:
+        def purge(outlet: Outlet, until: float) -> int:
+            channel = outlet.wire.channel(until)
+            try:
+                removed = m.read_count(channel.call(m.queue_purge(queue), until))
+            except Refused as exc:
+                if exc.code == _NOT_FOUND:
+                    return 0
+                raise
+            channel.close(until)
+            return removed
+
+        return self._ask(purge, f"purge queue {queue!r}")
+
+    def dead_letters(self, queue: str, *, limit: int = 100) -> Sequence[DeadLetter]:
+        doing = f"read the dead letters of queue {queue!r}"
+        return self._ask(lambda outlet, until: self._letters.newest(outlet, queue, limit, until), doing)
+
+    def requeue_dead(self, queue: str, ids: Sequence[str]) -> int:
+        chosen = set(ids)
+        doing = f"requeue dead letters of queue {queue!r}"
+        return self._ask(lambda outlet, until: self._letters.requeue(outlet, queue, chosen, until), doing)
+
+    def drop_dead(self, queue: str, ids: Sequence[str]) -> int:
+        chosen = set(ids)
+        doing = f"drop dead letters of queue {queue!r}"
+        return self._ask(lambda outlet, until: self._letters.drop(outlet, queue, chosen, until), doing)
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        found = type(self).capabilities
+        if self._topology.priorities:
+            found |= Cap.PRIORITY
+        if self.options.queue_type == "quorum":
+            found &= ~Cap.ORDER
+        self.capabilities = found  # type: ignore[misc]
+
+    def _outlet(self, wire: Wire, until: float) -> Outlet:
+        return Outlet(wire, self._topology, self._office, self._server)
+
+    def _heartbeat(self, lease: float) -> float:
+        asked: float | None = self.options.heartbeat
+        return max(lease, _SHORTEST_HEARTBEAT) if asked is None else asked
+
+    def _sent(self, outgoing: Sequence[Outgoing], until: float) -> list[Exception | None]:
+        entrusted = False
+        try:
+            with self._publishing.use(until) as outlet:
+                entrusted = True
+                return outlet.publish(outgoing, until)
+        except (Down, Refused) as exc:
+            raise self._server.broker_error(exc, "publish", in_doubt=entrusted) from exc
+
+    def _ask(self, work: Callable[[Outlet, float], T], doing: str) -> T:
+        until = time.monotonic() + self.options.socket_timeout
+        try:
+            with self._asking.use(until) as outlet:
+                return work(outlet, until)
+        except (Down, Refused) as exc:
+            raise self._server.broker_error(exc, doing) from exc
+
+
+def _count(outlet: Outlet, payload: bytes, until: float) -> int:
+    channel = outlet.wire.channel(until)
+    try:
+        _, ready, _ = m.read_declared(channel.call(payload, until))
+    except Refused as exc:
+        if exc.code == _NOT_FOUND:
+            return 0
+        raise
+    channel.close(until)
+    return ready

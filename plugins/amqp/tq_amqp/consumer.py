@@ -1,0 +1,239 @@
+"""One reader of queues, with a connection of its own: when that is gone, all that it held is back in its queues."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from tq.contracts.broker import Consumer
+from tq.errors import TQError
+from tq.records import Action, Delivery, Message, Settlement
+from tq_amqp import messages
+from tq_amqp.bell import Bell
+from tq_amqp.faults import Server
+from tq_amqp.outgoing import Office, Outgoing
+from tq_amqp.protocol.channel import Incoming
+from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.session import Held, Session
+
+T = TypeVar("T")
+logger = logging.getLogger("tq.amqp")
+_RETURNS = 5
+"""How often a quorum queue may take a message back before it gets a new copy instead: it drops or buries what came
+back too often (20 times, unless it is told otherwise)."""
+_PARTING = 3.0
+_ABANDONED = (Down, Refused)
+
+
+class AmqpConsumer(Consumer):
+    """See `tq.contracts.broker.Consumer`. `connect` opens a session until a moment."""
+
+    def __init__(
+        self,
+        consumer_id: str,
+        queues: Sequence[str],
+        connect: Callable[[Sequence[str], int, float], Session],
+        office: Office,
+        server: Server,
+        *,
+        timeout: float,
+    ) -> None:
+        self.id = consumer_id
+        self._queues = queues
+        self._connect = connect
+        self._office = office
+        self._server = server
+        self._timeout = timeout
+        self._bell = Bell()
+        self._access = threading.Lock()
+        self._session: Session | None = None
+        self._receipts = itertools.count()
+        self._held: dict[int, Held] = {}
+        self._just_settled: frozenset[int] = frozenset()
+        self._closed = False
+        self._guarded(self._ready, "open a consumer")
+
+    def __repr__(self) -> str:
+        return f"AmqpConsumer({self.id!r}, {self._server.shown!r})"
+
+    def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        return self.turn((), limit, wait)[1]
+
+    def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
+        return self.turn(batch, 0, 0.0)[0]
+
+    def turn(
+        self, batch: Sequence[Settlement], limit: int, wait: float
+    ) -> tuple[Sequence[bool], Sequence[Delivery]]:
+        doing = f"receive from {', '.join(self._queues)}" if limit else "settle tasks"
+        with self._access:
+            return self._guarded(lambda: self._turn(batch, limit, time.monotonic() + wait), doing)
+
+    def keep(self) -> None:
+        # Whoever has the lock talks to the server, which keeps the connection alive as well.
+        if self._access.acquire(blocking=False):
+            try:
+                if self._session is not None:
+                    self._give_back_strays(self._session)
+                    self._session.look()
+            except _ABANDONED as exc:
+                raise self._server.broker_error(exc, "keep the connection of a consumer") from exc
+            finally:
+                self._access.release()
+
+    def interrupt(self) -> None:
+        self._bell.ring()
+
+    def close(self) -> None:
+        with self._access:
+            if not self._closed:
+                self._closed = True
+                session, self._session = self._session, None
+                self._held.clear()
+                if session is not None:
+                    session.wire.close(time.monotonic() + _PARTING)
+                self._bell.close()
+
+    # -- one turn ------------------------------------------------------------------------------------------
+
+    def _guarded(self, work: Callable[[], T], doing: str) -> T:
+        try:
+            return work()
+        except _ABANDONED as exc:
+            self._lose()
+            raise self._server.broker_error(exc, doing) from exc
+        except TQError:
+            raise
+        except BaseException:
+            # A signal's exception may have come in the middle of an answer, and the next one would be taken for it.
+            self._lose()
+            raise
+
+    def _turn(
+        self, batch: Sequence[Settlement], limit: int, until: float
+    ) -> tuple[Sequence[bool], Sequence[Delivery]]:
+        self._look()
+        settled = self._settle(batch) if batch else ()
+        if limit:
+            return settled, self._receive(limit, until)
+        if self._session is not None:
+            self._give_back_strays(self._session)
+            self._session.flush(self._patience())
+        return settled, ()
+
+    def _ready(self) -> Session:
+        if self._session is None:
+            self._session = self._connect(self._queues, self._bell.fd, self._patience())
+        return self._session
+
+    def _look(self) -> None:
+        """Find out what became of the connection while the tasks ran."""
+        session = self._session
+        if session is None:
+            return
+        try:
+            session.look()
+        except _ABANDONED:
+            pass
+        failure = session.failure
+        if isinstance(failure, _ABANDONED):
+            logger.error(
+                "consumer %s lost what it held on %s: %s",
+                self.id,
+                self._server.shown,
+                self._server.reason(failure),
+            )
+            self._lose()
+
+    def _lose(self) -> None:
+        session, self._session = self._session, None
+        self._held.clear()
+        if session is not None:
+            session.wire.drop()
+
+    def _patience(self) -> float:
+        return time.monotonic() + self._timeout
+
+    # -- receiving -----------------------------------------------------------------------------------------
+
+    def _receive(self, limit: int, until: float) -> list[Delivery]:
+        session = self._ready()
+        found = session.strays()
+        if self._bell.rang():
+            return self._handed_out(session, found, limit)
+        # A wait finds what is in a single queue as well as a look at it.
+        if len(self._queues) > 1 or time.monotonic() >= until:
+            for queue in self._queues:
+                if len(found) < limit:
+                    found += session.poll(queue, limit - len(found), self._patience())
+        if not found:
+            found = session.wait(limit, until, max(until, time.monotonic()) + self._timeout)
+            self._bell.rang()
+        return self._handed_out(session, found, limit)
+
+    def _handed_out(self, session: Session, found: list[tuple[str, Incoming]], limit: int) -> list[Delivery]:
+        session.give_back([incoming.tag for _, incoming in found[limit:]])
+        return [self._delivery(queue, incoming) for queue, incoming in found[:limit]]
+
+    def _delivery(self, queue: str, incoming: Incoming) -> Delivery:
+        message, added = messages.read(incoming, queue)
+        receipt = next(self._receipts)
+        returns = added.get(messages.DELIVERY_COUNT, 0)
+        self._held[receipt] = Held(incoming.tag, returns if isinstance(returns, int) else 0)
+        return Delivery(message, queue, receipt, 0, len(incoming.body))
+
+    def _give_back_strays(self, session: Session) -> None:
+        session.give_back([incoming.tag for _, incoming in session.strays()])
+
+    # -- settling ------------------------------------------------------------------------------------------
+
+    def _settle(self, batch: Sequence[Settlement]) -> list[bool]:
+        session = self._session
+        mine: dict[int, Settlement] = {}
+        answers: list[bool] = []
+        for settlement in batch:
+            receipt = int(settlement.delivery.receipt)
+            fresh = session is not None and receipt in self._held and receipt not in mine
+            if fresh:
+                mine[receipt] = settlement
+            answers.append(fresh or receipt in self._just_settled)
+        if session is not None and mine:
+            self._publish(session, [out for s in mine.values() for out in self._outgoing(s)])
+            self._end(session, mine)
+            self._just_settled = frozenset(mine)
+        return answers
+
+    def _outgoing(self, settlement: Settlement) -> list[Outgoing]:
+        out = [each for envelope in settlement.publish for each in self._office.send(envelope)]
+        if settlement.action is Action.DEAD:
+            out.append(self._office.bury(settlement.delivery, settlement.reason, time.time()))
+        elif settlement.action is Action.REQUEUE and self._copies(settlement):
+            out.append(self._office.again(settlement.delivery, settlement.delay))
+        return out
+
+    def _copies(self, settlement: Settlement) -> bool:
+        """Whether a delivery goes back as a new copy: later, or because its queue counts how often it came back."""
+        if not isinstance(settlement.delivery.message, Message):
+            return False
+        return settlement.delay > 0 or self._held[int(settlement.delivery.receipt)].returns >= _RETURNS
+
+    def _publish(self, session: Session, outgoing: Sequence[Outgoing]) -> None:
+        if outgoing:
+            for error in session.outlet.publish(outgoing, self._patience()):
+                if error is not None:
+                    raise error
+
+    def _end(self, session: Session, mine: dict[int, Settlement]) -> None:
+        back = {
+            receipt
+            for receipt, settlement in mine.items()
+            if settlement.action is Action.REQUEUE and not self._copies(settlement)
+        }
+        session.acknowledge([self._held[receipt].tag for receipt in mine if receipt not in back])
+        session.give_back([self._held[receipt].tag for receipt in back])
+        for receipt in mine:
+            del self._held[receipt]

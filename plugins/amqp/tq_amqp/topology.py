@@ -1,0 +1,131 @@
+"""Queues, exchanges and bindings, declared as Celery declares them, so that both sides may come first.
+
+For a queue Q: the durable direct exchange Q, the durable queue Q, bound with the key Q; what `task_queues` says
+about a queue comes first. Source: kombu 5.7 on the wire.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from tq.records import Queue
+from tq_amqp.options import BrokerOptions
+from tq_amqp.protocol import methods as m
+from tq_amqp.protocol.channel import Channel
+from tq_amqp.protocol.failures import Refused
+from tq_amqp.protocol.wire import Wire
+
+logger = logging.getLogger("tq.amqp")
+_DIFFERENT, _FORBIDDEN, _LOCKED = 406, 403, 405
+
+
+class Topology:
+    """What is known of queues; shared by all connections of a broker."""
+
+    def __init__(self, options: BrokerOptions) -> None:
+        self._options = options
+        self._known: dict[str, Queue] = {}
+        self._highest = options.max_priority
+
+    def know(self, queues: Iterable[Queue], others: Queue) -> None:
+        """Remember what the app declares."""
+        self._known.update((queue.name, queue) for queue in queues)
+        if others.max_priority is not None:
+            self._highest = others.max_priority
+
+    @property
+    def priorities(self) -> bool:
+        """Whether queues that nothing else is said about keep priorities."""
+        return bool(self._highest)
+
+    def queue(self, name: str) -> Queue:
+        """A queue with all its places filled."""
+        found = self._known.get(name) or Queue(name)
+        kind = self._options.queue_type
+        arguments = {**({"x-queue-type": kind} if kind else {}), **found.queue_arguments}
+        highest = self._highest if found.max_priority is None else found.max_priority
+        if highest and arguments.get("x-queue-type") != "quorum":
+            arguments.setdefault("x-max-priority", highest)
+        return msgspec.structs.replace(
+            found,
+            exchange=found.exchange or name,
+            routing_key=found.routing_key or name,
+            queue_arguments=arguments,
+        )
+
+    def exchange_type(self, exchange: str) -> str | None:
+        """The type of an exchange, where one of the app's queues names it."""
+        for queue in self._known.values():
+            if (queue.exchange or queue.name) == exchange:
+                return queue.exchange_type
+        return None
+
+    def bound_to(self, exchange: str) -> list[Queue]:
+        """The app's queues that are bound to an exchange."""
+        return [
+            self.queue(name) for name, queue in self._known.items() if (queue.exchange or name) == exchange
+        ]
+
+
+class Declarer:
+    """Declares on one connection what was not declared there yet."""
+
+    def __init__(self, wire: Wire, topology: Topology) -> None:
+        self._wire = wire
+        self._topology = topology
+        self._channel: Channel | None = None
+        self._done: set[tuple[str, str]] = set()
+
+    def forget(self, queue: str) -> None:
+        """This queue seems to be gone."""
+        self._done.discard(("queue", queue))
+
+    def queue(self, name: str, until: float) -> None:
+        """Make sure that a queue exists. Raises `Refused`, `Down`, `EncodeError`."""
+        if ("queue", name) in self._done:
+            return
+        queue = self._topology.queue(name)
+        steps = [
+            m.exchange_declare(queue.exchange, queue.exchange_type),
+            m.queue_declare(name, arguments=queue.queue_arguments),
+            m.queue_bind(name, queue.exchange, queue.routing_key),
+        ]
+        try:
+            self._channel_for(until).calls(steps, until)
+        except Refused as exc:
+            self._accept(name, exc, until)
+        self._done.add(("queue", name))
+
+    def plain(self, name: str, until: float, **how: object) -> None:
+        """Make sure that a durable queue exists that nothing but the default exchange leads to."""
+        if ("queue", name) in self._done:
+            return
+        try:
+            self._channel_for(until).call(m.queue_declare(name, arguments=dict(how)), until)
+        except Refused as exc:
+            self._accept(name, exc, until)
+        self._done.add(("queue", name))
+
+    def once(self, what: str, steps: Iterable[bytes], until: float) -> None:
+        """Take these steps, unless that was done on this connection already."""
+        if ("steps", what) not in self._done:
+            self._channel_for(until).calls(list(steps), until)
+            self._done.add(("steps", what))
+
+    def _accept(self, name: str, refusal: Refused, until: float) -> None:
+        """A queue that is there already is used as it is; who may not declare it, or says otherwise, is told."""
+        if refusal.code not in (_DIFFERENT, _FORBIDDEN, _LOCKED):
+            raise refusal
+        try:
+            self._channel_for(until).call(m.queue_declare(name, passive=True), until)
+        except Refused:
+            raise refusal from None
+        logger.warning("queue %s is used as it is on the server, for %s", name, refusal.text)
+
+    def _channel_for(self, until: float) -> Channel:
+        if self._channel is None or self._channel.closed is not None:
+            self._channel = self._wire.channel(until)
+        return self._channel
