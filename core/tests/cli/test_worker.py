@@ -122,7 +122,6 @@ def test_names_of_files_can_hold_the_name_of_the_worker() -> None:
         (("--autoscale", "3,1", "-c", "2"), 2, "leave -c away"),
         (("-c", "0"), 2, "a number from 1 up, or auto"),
         (("-l", "LOUD"), 2, "LOUD"),
-        (("-E",), 1, "no events"),
         (("-X", "celery"), 1, "no queue is left to read"),
         (("-P", "solo", "-I", "missing_module"), 1, "No module named 'missing_module'"),
         (("-P", "solo", "-f", "/nonexistent/folder/w.log"), 1, "cannot write the log file"),
@@ -138,9 +137,9 @@ def test_an_option_that_cannot_be_kept_is_refused(
 
 
 def test_options_without_a_meaning_here_say_so_and_are_accepted(start: Start) -> None:
-    program = start(*SOLO, "--without-gossip", "--without-mingle", "--without-heartbeat", "-O", "fair")
+    program = start(*SOLO, "--without-gossip", "--without-mingle", "-O", "fair")
     program.wait_for("[tasks]")
-    for name in ("gossip", "mingle", "heartbeat"):
+    for name in ("gossip", "mingle"):
         assert f"--without-{name} changes nothing" in program.output
 
 

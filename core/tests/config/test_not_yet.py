@@ -16,8 +16,6 @@ NOT_YET = [setting for setting in DEFINITIONS if setting.not_yet]
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("worker_send_task_events", True),
-        ("task_send_sent_event", True),
         ("worker_enable_remote_control", True),
     ],
 )
@@ -38,6 +36,6 @@ def test_the_default_of_such_a_setting_may_be_written_down_in_silence(setting: o
 
 
 def test_the_environment_warns_as_well() -> None:
-    conf = Settings(files=False, environ={"TQ_WORKER_SEND_TASK_EVENTS": "true"})
-    with pytest.warns(IneffectiveSetting, match="environment TQ_WORKER_SEND_TASK_EVENTS"):
-        assert conf.worker_send_task_events is True
+    conf = Settings(files=False, environ={"TQ_WORKER_ENABLE_REMOTE_CONTROL": "true"})
+    with pytest.warns(IneffectiveSetting, match="environment TQ_WORKER_ENABLE_REMOTE_CONTROL"):
+        assert conf.worker_enable_remote_control is True

@@ -27,9 +27,11 @@ from tq.wire.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tq.app.events import AppEvents
     from tq.contracts.broker import Broker
     from tq.contracts.results import ResultBackend
     from tq.contracts.serializer import Serializer
+    from tq.events.clock import Clock
     from tq.plugins.hooks import HookManager
 
 T = TypeVar("T")
@@ -131,6 +133,20 @@ class Connections:
         return writer
 
     @cached_property
+    def clock(self) -> Clock:
+        """Orders the messages of events and remote control."""
+        from tq.events.clock import Clock
+
+        return Clock()
+
+    @cached_property
+    def events(self) -> AppEvents:
+        """Events, over this app's broker."""
+        from tq.app.events import AppEvents
+
+        return AppEvents(self)
+
+    @cached_property
     def waiter(self) -> Waiter:
         """Waits for the results that are awaited."""
         return Waiter(self._required_backend)
@@ -162,6 +178,9 @@ class Connections:
 
     def close(self) -> None:
         """Close connections; the app can be used again and connects anew."""
+        events = self.__dict__.pop("events", None)
+        if events is not None:
+            events.close()
         for name in ("broker", "backend"):
             connection = self.__dict__.pop(name, None)
             if connection is not None:

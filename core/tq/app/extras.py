@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tq import signals
 from tq.config.setting import Setting
 from tq.contracts.hooks import ExtraSetting
+from tq.plugins.tellers import both
 
 if TYPE_CHECKING:
     from tq.app.sending import Sending
@@ -52,4 +53,7 @@ def publishing_hooks(app: Sending) -> tuple[Observer, Observer]:
     signals.before_task_publish.watch(app.hear_again)
     signals.after_task_publish.watch(app.hear_again)
     manager = hooks_of(app)
-    return manager.bind("message_publishing"), manager.bind("message_published")
+    published = manager.bind("message_published")
+    if app.conf.task_send_sent_event:
+        published = both(published, lambda envelope: app.events.sent(envelope))
+    return manager.bind("message_publishing"), published

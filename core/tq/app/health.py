@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tq.contracts.hooks import Page
 from tq.plugins.hooks import HookManager
+from tq.plugins.tellers import before
 from tq.worker.health import HealthServer, parse_address
 from tq.worker.setup import WorkerSetup
 from tq.worker.worker import Worker
@@ -19,13 +18,4 @@ def answer_probes(worker: Worker, setup: WorkerSetup, address: str, hooks: HookM
     pages = [found.value for found in hooks.collect("tq_pages") if isinstance(found.value, Page)]
     server = HealthServer(parse_address(address), {"/livez": worker.stuck, "/readyz": worker.trouble}, pages)
     worker.health = server
-    setup.child_started = _also_forget(server, setup.child_started)
-
-
-def _also_forget(server: HealthServer, tell: Callable[..., None] | None) -> Callable[..., None]:
-    def started(**arguments: object) -> None:
-        server.forget()
-        if tell is not None:
-            tell(**arguments)
-
-    return started
+    setup.child_started = before(server.forget, setup.child_started)

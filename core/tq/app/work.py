@@ -15,6 +15,7 @@ from tq.app import flows
 from tq.app.extras import hooks_of
 from tq.app.health import answer_probes
 from tq.app.plan import plan_of
+from tq.app.telling import events_of_worker, hooks_with
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, PoolCap
 from tq.contracts.results import BackendCap
@@ -52,6 +53,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     max_memory_per_child: int | None = None
     autoscale: tuple[int, int] | None = None
     prefetch_multiplier: int | None = None
+    without_heartbeat: bool = False
 
 
 NO_WORKER_OPTIONS = WorkerOptions()
@@ -102,16 +104,27 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         child_stopping=hooks.bind("child_stopping"),
     )
     scaler = Autoscaler(*options.autoscale) if options.autoscale else None
+    events = events_of_worker(app, setup, heartbeats=not options.without_heartbeat)
+    ticks = [each.tick for each in (scaler, events) if each is not None]
     worker = Worker(
         setup,
         pool_class,
         shutdown_timeout=conf.worker_shutdown_timeout,
-        hooks=hooks.bind,
-        on_tick=scaler.tick if scaler else None,
+        hooks=hooks_with(events, hooks.bind) if events is not None else hooks.bind,
+        on_tick=_in_turn(ticks) if ticks else None,
     )
+    worker.events = events
     if conf.worker_health_address:
         answer_probes(worker, setup, conf.worker_health_address, hooks)
     return worker
+
+
+def _in_turn(ticks: Sequence[Callable[[Pool], None]]) -> Callable[[Pool], None]:
+    def tick(pool: Pool) -> None:
+        for each in ticks:
+            each(pool)
+
+    return tick
 
 
 def _executor(

@@ -23,7 +23,6 @@ from tq.cli.patching import refuse_late
 from tq.cli.purge import refuse_without_purge
 from tq.cli.types import Bounds, Names
 from tq.contracts.broker import Cap
-from tq.errors import ImproperlyConfigured
 from tq.worker.worker import Worker
 
 LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL"]

@@ -128,6 +128,8 @@ class InlineEngine:
             return
         if self._executor.revocations is not None:
             self._executor.revocations.refresh()
+        if self._executor.refresh is not None:
+            self._executor.refresh()
         began = time.monotonic()
         ran = 0
         suspect = False

@@ -161,6 +161,8 @@ class SlotsEngine:
         jobs = []
         if self._backlog and self.executor.revocations is not None:
             self.executor.revocations.refresh()
+        if self._backlog and self.executor.refresh is not None:
+            self.executor.refresh()
         while self._backlog and self._free:
             delivery = self._backlog[0]
             suspect = self._fresh or delivery.attempt > 1

@@ -39,6 +39,8 @@ class Steps:
     max_attempts: int | None = None
     """Runs that a message gets whose holders die; None: any number."""
     observers: Observers = field(default_factory=Observers)
+    refresh: Callable[[], None] | None = None
+    """Called before each batch, by the thread that admits it: may replace `observers`."""
     clock: Callable[[], float] = time.time
     log_info: bool = field(default_factory=lambda: logger.isEnabledFor(logging.INFO))
 

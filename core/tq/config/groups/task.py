@@ -125,7 +125,6 @@ SETTINGS = (
         default=False,
         doc="Send an event for each task that is sent.",
         group=GROUP,
-        not_yet="this version sends no events",
     ),
     Setting(
         name="task_acks_late",

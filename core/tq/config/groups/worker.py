@@ -121,7 +121,6 @@ SETTINGS = (
         default=False,
         doc="Send an event for each step of each task (`-E`), for monitors.",
         group=GROUP,
-        not_yet="this version sends no events",
     ),
     Setting(
         name="worker_health_address",
