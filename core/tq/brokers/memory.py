@@ -121,6 +121,7 @@ class MemoryBroker(Broker):
     api_version: ClassVar[int] = 1
     capabilities = (
         Cap.DELAY
+        | Cap.ORDER
         | Cap.PRIORITY
         | Cap.LEASE
         | Cap.ATTEMPTS

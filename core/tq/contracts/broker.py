@@ -59,7 +59,7 @@ class Cap(enum.Flag):
     """`heartbeat`, `held` and `release` work from any process that knows the consumer's id, and receipts are
     integers from 0 up."""
     ATTEMPTS = enum.auto()
-    """`Delivery.attempt` counts the holders that died."""
+    """`Delivery.attempt` counts the holders that died. A broker without it says 0, or what it knows for certain."""
     ATOMIC_PUBLISH = enum.auto()
     """`Settlement.publish` and the settlement are one atomic step."""
     DEAD_LETTERS = enum.auto()
@@ -80,6 +80,9 @@ class Cap(enum.Flag):
     """What was accepted survives a restart of the process that holds it (as far as the server is set to)."""
     SHARED = enum.auto()
     """Several processes may use one URL."""
+    ORDER = enum.auto()
+    """Hands out what waits in one queue in the order in which it came, and what was given back at the head. Without
+    it the order is about that, and nothing depends on it."""
 
 
 class NoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tq.contracts.broker import Broker, Consumer
+from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.subscription import Subscription
 from tq.errors import BrokerError
 from tq.records import Action, Channel, Delivery, Envelope, Heard, Heartbeat, Message, Settlement
@@ -89,6 +89,11 @@ class BrokerKit:
             assert time.monotonic() < until, f"did not happen within {self.patience} s: {what}"
             time.sleep(0.01)
         return answer
+
+    def same(self, came: Iterable[str], sent: Iterable[str]) -> bool:
+        """Whether these ids are those: in this order too, where the broker keeps it (`Cap.ORDER`)."""
+        came, sent = list(came), list(sent)
+        return came == sent if Cap.ORDER in self.broker_class.capabilities else sorted(came) == sorted(sent)
 
     def survive(self, call: Callable[[], Any]) -> Any:
         """Call again while the broker is away, as a worker does."""

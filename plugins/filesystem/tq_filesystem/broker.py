@@ -33,6 +33,7 @@ class FilesystemBroker(Broker):
     api_version = 1
     capabilities = (
         Cap.DELAY
+        | Cap.ORDER
         | Cap.PRIORITY
         | Cap.LEASE
         | Cap.ATTEMPTS

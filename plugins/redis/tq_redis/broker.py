@@ -42,6 +42,7 @@ class RedisBroker(Broker):
     api_version = 1
     capabilities = (
         Cap.DELAY
+        | Cap.ORDER
         | Cap.PRIORITY
         | Cap.LEASE
         | Cap.ATTEMPTS

@@ -35,6 +35,7 @@ class SqlBroker(Broker):
     api_version: ClassVar[int] = 1
     capabilities: ClassVar[Cap] = (
         Cap.DELAY
+        | Cap.ORDER
         | Cap.PRIORITY
         | Cap.LEASE
         | Cap.ATTEMPTS

@@ -78,4 +78,4 @@ class Interruption:
                 kit.send(broker, queue, *sent[start : start + 5])
 
         at_once([read, interrupt, publish])
-        assert seen == sent
+        assert kit.same(seen, sent)

@@ -78,9 +78,10 @@ class Queues:
 
     @needs(Cap.PURGE)
     def test_purge_keeps_what_is_lent(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
-        kit.send(broker, queue, "lent", "waits")
+        kit.send(broker, queue, "lent")
         consumer = kit.consumer(broker, queue)
         (lent,) = kit.take(consumer, 1)
+        kit.send(broker, queue, "waits")
         assert broker.purge(queue) == 1
         assert settle(consumer, [lent], Action.REQUEUE) == [True]
         assert ids(kit.take(consumer, 1)) == ["lent"]

@@ -32,7 +32,8 @@ class Settling:
         taken = kit.take(consumer, 5)
         assert settle(consumer, [taken[2]]) == [True]
         consumer.close()
-        assert ids(kit.take(kit.consumer(broker, queue), 4)) == sent[:2] + sent[3:]
+        back = ids(kit.take(kit.consumer(broker, queue), 4))
+        assert kit.same(back, [*ids(taken[:2]), *ids(taken[3:])])
 
     def test_settle_takes_any_order(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.send(broker, queue, *names(6))
@@ -54,15 +55,16 @@ class Settling:
     def test_settling_twice_has_no_second_effect(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.send(broker, queue, "back", "other")
         consumer = kit.consumer(broker, queue)
-        back, other = kit.take(consumer, 2)
+        back, _ = kit.take(consumer, 2)
         assert settle(consumer, [back], Action.REQUEUE) == [True]
         settle(consumer, [back], Action.REQUEUE)
         settle(consumer, [back])
-        assert ids(kit.take(consumer, 1)) == ["back"]
+        assert ids(kit.take(consumer, 1)) == ids([back])
         assert kit.rest(consumer) == []
         consumer.close()
-        assert sorted(ids(kit.take(kit.consumer(broker, queue), 2))) == ["back", *ids([other])]
+        assert sorted(ids(kit.take(kit.consumer(broker, queue), 2))) == ["back", "other"]
 
+    @needs(Cap.ORDER)
     def test_requeue_puts_the_message_at_the_head(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         sent = names(3)
         kit.send(broker, queue, *sent)
@@ -122,9 +124,11 @@ class Settling:
         kit.send(broker, queue, "second", "third")
         answers, deliveries = consumer.turn([Settlement(taken[0])], 1, kit.patience)
         assert list(answers) == [True]
-        assert ids(deliveries) == ["second"]
+        assert len(deliveries) == 1
         consumer.close()
-        assert ids(kit.take(kit.consumer(broker, queue), 2)) == ["second", "third"]
+        back = ids(kit.take(kit.consumer(broker, queue), 2))
+        assert kit.same(back, ["second", "third"])
+        assert set(ids(deliveries)) <= set(back)
 
     def test_turn_without_a_limit_only_settles(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.send(broker, queue, "first", "second")
@@ -144,8 +148,9 @@ class Settling:
         sent = names(4)
         kit.send(broker, queue, *sent)
         consumer = kit.consumer(broker, queue)
-        settle(consumer, kit.take(consumer, 3)[:1])
+        (done, *_) = kit.take(consumer, 3)
+        settle(consumer, [done])
         consumer.close()
         back = kit.take(kit.consumer(broker, queue), 3)
-        assert ids(back) == sent[1:]
+        assert kit.same(ids(back), [name for name in sent if name not in ids([done])])
         assert all(delivery.attempt <= 1 for delivery in back), "closing must not charge an attempt"
