@@ -18,6 +18,7 @@ COMMANDS = {
     "dead": "tq.cli.dead:dead",
     "demo": "tq.cli.demo:demo",
     "dev": "tq.cli.dev:dev",
+    "events": "tq.cli.events:events",
     "plugins": "tq.cli.plugins:plugins",
     "purge": "tq.cli.purge:purge",
     "report": "tq.cli.report:report",
