@@ -23,6 +23,8 @@ class Service:
     places: tuple[str, ...]
     apt: tuple[str, ...]
     brew: tuple[str, ...]
+    optional: bool = False
+    """Its tests are skipped where it cannot be installed, in CI too."""
 
     def find(self) -> dict[str, Path]:
         """Return the path of each program, from PATH or the usual places. Raises ServiceMissing."""
@@ -64,6 +66,14 @@ SERVICES = {
             places=("/usr/lib/postgresql/*/bin", *(f"{root}/opt/postgresql*/bin" for root in _BREW)),
             apt=("postgresql",),
             brew=("postgresql@17",),
+        ),
+        Service(
+            name="pgbouncer",
+            programs=("pgbouncer",),
+            places=("/usr/sbin", *(f"{root}/opt/pgbouncer/bin" for root in _BREW)),
+            apt=("pgbouncer",),
+            brew=("pgbouncer",),
+            optional=True,
         ),
         Service(
             name="memcached",

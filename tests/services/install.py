@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 from tests.services.catalog import SERVICES, Service, ServiceMissing
 
+_PATIENCE = 900.0
+
 # Debian packages start their service when they are installed, unless policy-rc.d says no.
 _APT = """
 set -e
@@ -38,11 +40,20 @@ def main(names: Sequence[str]) -> int:
         return 2
     wanted = [SERVICES[name] for name in names or SERVICES]
     missing = [service for service in wanted if not _found(service)]
-    command = _installer(missing) if missing else None
-    if command:
-        subprocess.run(command, check=False)
-    still = [service for service in wanted if _report(service) is False]
+    # Apart, so that what may be missing takes nothing else with it.
+    for some in ([s for s in missing if not s.optional], [s for s in missing if s.optional]):
+        command = _installer(some) if some else None
+        if command:
+            _run(command)
+    still = [service for service in wanted if _report(service) is False and not service.optional]
     return 1 if still and os.environ.get("CI") == "true" else 0
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        subprocess.run(command, check=False, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        print(f"gave up after {_PATIENCE:.0f} s: {command[-1]}", file=sys.stderr)
 
 
 def _found(service: Service) -> bool:

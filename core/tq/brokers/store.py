@@ -113,8 +113,6 @@ class Store:
             if until > now and owner != lock.owner:
                 return owner
         if envelope.unique:
-            if self.seen.get(task_id, now) > now:
-                return ""
             self.seen[task_id] = now + _DAY
         if lock is not None:
             self.locks[envelope.queue, lock.key] = (lock.owner, now + lock.seconds)
