@@ -22,6 +22,7 @@ TQError
 │   ├── TaskRevoked
 │   ├── MaxRetriesExceeded
 │   ├── ChordError            a member of a chord failed, so its body never ran
+│   ├── IncompleteStream      what came of a task is not known before it has ended
 │   ├── WaitInTask            `get` inside a task, which could wait for ever (also a RuntimeError)
 │   └── RemoteError           a task failed with an exception that is not rebuilt here
 ├── ResultTimeout             `get(timeout=)` ran out (also a TimeoutError)
@@ -149,6 +150,10 @@ class MaxRetriesExceeded(TaskError):
 
 class ChordError(TaskError):
     """The body of a chord never ran: a member of its header failed, was revoked or got lost."""
+
+
+class IncompleteStream(TaskError):
+    """What came of a task is not known before it has ended."""
 
 
 class WaitInTask(TaskError, RuntimeError):

@@ -32,6 +32,7 @@ class Request:
         "follow_ups",
         "hostname",
         "is_eager",
+        "notes",
         "starts",
         "task",
     )
@@ -54,6 +55,7 @@ class Request:
         self.children: list[Any] = []
         self.follow_ups: list[Any] = []
         self.starts: list[Any] = []
+        self.notes: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
         if name in _FROM_CALL:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from tq.app.keywords import TaskKeywords
     from tq.app.schedules import Schedules
+    from tq.app.workflow import Workflow
     from tq.client.keywords import CallKeywords
     from tq.worker.follow import FollowUp
     from tq.worker.outcome import Outcome
@@ -278,15 +279,22 @@ class TQ(Sending):
         self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Any:
         """Run any signature in this process; `Signature.apply` comes here."""
-        from tq.app import flows
+        from tq.app.apply import apply_canvas
 
-        return flows.apply_canvas(self, signature, args, kwargs, options)
+        return apply_canvas(self, signature, args, kwargs, options)
 
     def result_of(self, node: Node) -> Any:
         """The result of what is, or will be, sent under these ids."""
         from tq.app import flows
 
         return flows.result_of(self, node)
+
+    def workflow(self, workflow_id: str) -> Workflow:
+        """All that came of a call: seen, cancelled and retried as a whole. The id is that of its result, or of any
+        task whose result is kept."""
+        from tq.app.workflow import Workflow
+
+        return Workflow(self, workflow_id)
 
     def GroupResult(self, group_id: str, results: Sequence[Any] = ()) -> Any:
         """The results of a group, by its id and theirs."""
@@ -323,7 +331,7 @@ class TQ(Sending):
         """What follows a run: callbacks, the next of its chain, its part in a chord, error callbacks."""
         from tq.app import flows
 
-        return flows.after_run(self, call, outcome)
+        return flows.after_run(self, call, outcome, delivery)
 
     def store_state(
         self, task_id: str | None, state: str, meta: Any, request: Request, fields: Mapping[str, Any]

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq import states
-from tq.app.flows import apply_flow, tell_here
+from tq.app.apply import apply_flow
+from tq.app.flows import tell_here
 from tq.app.options import given_options
 from tq.app.plan import plan_of
 from tq.canvas.flow import flow_of, in_a_row

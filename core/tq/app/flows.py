@@ -6,14 +6,14 @@ import inspect
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tq import states
+from tq.app import notes
 from tq.app.options import check_call_options
 from tq.canvas.flow import (
-    Call,
     Flow,
     Side,
     add_options,
@@ -41,7 +41,7 @@ from tq.client.groups import GroupResult
 from tq.client.result import AsyncResult
 from tq.contracts.results import BackendCap
 from tq.errors import ChordError, Ignore, ImproperlyConfigured, TaskRevoked
-from tq.records import GroupCount, TaskMeta
+from tq.records import Delivery, GroupCount, TaskMeta
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 from tq.wire.exceptions import exception_document
@@ -81,6 +81,7 @@ def send_canvas(
         require_groups(app).start_group(group, fresh=True)
     for at in range(0, len(started.steps), _AT_ONCE):
         app.publish_steps(started.steps[at : at + _AT_ONCE], options)
+    notes.keep_flow(app, flow)
     (node,) = started.results
     if parent is not None and options.get("add_to_parent", True) and app.has_trail(parent):
         parent.children.append(node.as_tuple())
@@ -141,9 +142,9 @@ def numbered(of: str) -> Callable[[], str]:
     return lambda: str(uuid.uuid5(_IDS, f"{of}:{next(numbers)}"))
 
 
-def after_run(app: TQ, call: TaskCall, outcome: Outcome) -> FollowUp:
+def after_run(app: TQ, call: TaskCall, outcome: Outcome, delivery: Delivery) -> FollowUp:
     """Messages, members and ends that follow a run."""
-    new_ids = numbered(f"{call.id}:{call.retries}")
+    new_ids = numbered(notes.line_of(call))
     if outcome.state == states.SUCCESS:
         found = _sent(app, after_success(call, outcome.value, new_ids))
         status, document = states.SUCCESS, outcome.value
@@ -155,6 +156,8 @@ def after_run(app: TQ, call: TaskCall, outcome: Outcome) -> FollowUp:
         if outcome.state in (states.FAILURE, states.REVOKED):
             found = _told(app, call, call.errbacks or (), exc, outcome.traceback, new_ids)
         found = found.joined(_ends(call.chain or (), call.id, status, document, outcome.traceback))
+        if outcome.state == states.FAILURE:
+            found = found.joined(notes.of_failure(app, call, delivery))
     if call.chord is not None and call.group:
         index = -1 if call.group_index is None else call.group_index
         member = ended(Member(call.group, index, call.id, call.chord), status, document)
@@ -289,11 +292,13 @@ def replace_task(app: TQ, request: Request, signature: Mapping[str, Any]) -> Ign
     add_options(last, {"link": many(call.callbacks), **nesting})
     if call.group:
         enroll(flow, call.group, call.chord, call.group_index or 0)
+    own = list(flow)
     flow += in_a_row(tuple(reversed(call.chain or ())))
     shared = {"root_id": call.root_id or call.id, "parent_id": call.parent_id}
-    follow = _sent(app, launch(flow, numbered(f"{call.id}:{call.retries}:new"), (), None, shared))
+    follow = _sent(app, launch(flow, numbered(f"{notes.line_of(call)}:new"), (), None, shared))
     request.follow_ups += follow.publish
     request.starts += follow.starts
+    request.notes += notes.of_replacement(app, call, own)
     return Ignore("replaced by another task")
 
 
@@ -303,7 +308,7 @@ def grow_chord(app: TQ, request: Request, signature: Mapping[str, Any], lazy: bo
     if not call.chord or not call.group:
         raise ValueError(f"task {call.task}[{call.id}] is not a member of a chord")
     flow = flow_of(signature)
-    new_ids = numbered(f"{call.id}:{call.retries}:member:{len(request.children)}")
+    new_ids = numbered(f"{notes.line_of(call)}:member:{len(request.children)}")
     enroll(flow, call.group, call.chord, call.group_index or 0)
     for last in last_calls(flow):
         last["options"].setdefault("task_id", new_ids())
@@ -320,72 +325,3 @@ def grow_chord(app: TQ, request: Request, signature: Mapping[str, Any], lazy: bo
     (node,) = started.results
     request.children.append(node.as_tuple())
     return result_of(app, node)
-
-
-# -- here and now --------------------------------------------------------------------------------------------------
-
-
-def apply_canvas(
-    app: TQ, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
-) -> Any:
-    """Run a canvas in this process."""
-    options = dict(options)
-    throw = options.pop("throw", None)
-    check_call_options(options)
-    return apply_flow(app, flow_of(signature.clone(**options)), args, kwargs, throw)
-
-
-def apply_flow(
-    app: TQ,
-    flow: Flow,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None = None,
-    throw: bool | None = None,
-) -> Any:
-    """Run a flow step by step; the result of its last step, or of the one that failed."""
-    result: Any = None
-    given: tuple[Sequence[Any], Mapping[str, Any]] = (args, kwargs or {})
-    for place, step in enumerate(flow):
-        result = _apply_step(app, step, *given, throw, result)
-        if place < len(flow) - 1:
-            if not result.successful():
-                return _failed_like(app, flow, result) if isinstance(step, Side) else result
-            given = ((result.get(disable_sync_subtasks=False),), {})
-    return result
-
-
-def _apply_step(
-    app: TQ,
-    step: Call | Side,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    throw: bool | None,
-    before: Any,
-) -> Any:
-    if isinstance(step, Side):
-        members = [apply_flow(app, member, args, kwargs, throw) for member in step.members]
-        return GroupResult(step.id or new_id(), members, app, parent=before)
-    if not step.get("immutable"):
-        args = (*args, *(step.get("args") or ()))
-        kwargs = {**(step.get("kwargs") or {}), **kwargs}
-    else:
-        args, kwargs = step.get("args") or (), step.get("kwargs") or {}
-    own = {name: value for name, value in step["options"].items() if name != "chord"}
-    result = app.task_named(step["task"]).apply(args, kwargs, throw=throw, **app.known_options(own))
-    result.parent = before
-    return result
-
-
-def _failed_like(app: TQ, flow: Flow, group: GroupResult) -> Any:
-    from tq.client.result import EagerResult
-
-    culprit = next(leaf for leaf in group._leaves() if not leaf.successful())
-    error = ChordError(f"Dependency {culprit.id} raised {culprit.result!r}")
-    task_id = next(_ids_of(flow), None) or new_id()
-    return EagerResult(task_id, app, TaskMeta(task_id, states.FAILURE), error)
-
-
-def _ids_of(flow: Flow) -> Iterator[str]:
-    for call in last_calls(flow):
-        if task_id := call["options"].get("task_id"):
-            yield task_id

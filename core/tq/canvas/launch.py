@@ -112,10 +112,16 @@ def _launch(flow: Flow, options: Mapping[str, Any], found: Launch) -> None:
 
 def _count(side: Side, body: Mapping[str, Any], found: Launch) -> None:
     index = 0
-    nests = False
     for member in side.members:
-        nests = nests or isinstance(member[-1], Side)
         index = enroll(member, side.id or "", body, index)
-    structure = Node(side.id or "", None, [node_of(member) for member in side.members]) if nests else None
-    start = GroupStart(side.id or "", index, structure.as_tuple(lineage=False) if structure else None)
-    found.groups.append(start)
+    found.groups.append(start_of(side))
+
+
+def start_of(side: Side) -> GroupStart:
+    """What the store has to know of members that are counted; they have ids."""
+    size = sum(1 for member in side.members for _ in last_calls(member))
+    structure = None
+    if any(isinstance(member[-1], Side) for member in side.members):
+        node = Node(side.id or "", None, [node_of(member) for member in side.members])
+        structure = node.as_tuple(lineage=False)
+    return GroupStart(side.id or "", size, structure)

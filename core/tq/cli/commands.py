@@ -26,6 +26,7 @@ COMMANDS = {
     "schedule": "tq.cli.schedule:schedule",
     "status": "tq.cli.status:status",
     "worker": "tq.cli.worker:worker",
+    "workflow": "tq.cli.workflow:workflow",
 }
 
 

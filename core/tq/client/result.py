@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tq import states
+from tq.client.lineage import Lineage
 from tq.client.waiter import Waiter
 from tq.client.waiting import as_they_end
 from tq.errors import ImproperlyConfigured, WaitInTask
@@ -35,7 +35,7 @@ class ResultSource(Protocol):
         """Make these tasks not run, or end them."""
 
 
-class AsyncResult(Generic[T_co]):
+class AsyncResult(Lineage, Generic[T_co]):
     """The result of one task, now or later. Reading asks the result backend; a final state is kept.
 
     Await it, or call `get`. Without a result backend everything but `id` raises `ImproperlyConfigured`.
@@ -203,28 +203,6 @@ class AsyncResult(Generic[T_co]):
         """Whether it failed."""
         return self.state == states.FAILURE
 
-    def as_tuple(self) -> tuple[Any, Any]:
-        """Celery's form of a result inside messages."""
-        found: Any = None
-        for result in reversed(self._lineage()):
-            members = getattr(result, "results", None)
-            found = (result.id, found), None if members is None else [each.as_tuple() for each in members]
-        made: tuple[Any, Any] = found
-        return made
-
-    def as_list(self) -> list[str]:
-        """The ids of this task and of those before it in its chain."""
-        return [result.id for result in self._lineage()]
-
-    def _lineage(self) -> list[Any]:
-        """This result and those before it; without recursion, for a chain may be long."""
-        found: list[Any] = []
-        result: Any = self
-        while result is not None:
-            found.append(result)
-            result = result.parent
-        return found
-
     def maybe_throw(self, propagate: bool = True) -> Any:
         """The result as it is now; raises the exception of a task that failed, unless `propagate` is False."""
         meta = self._meta()
@@ -232,35 +210,20 @@ class AsyncResult(Generic[T_co]):
 
     maybe_reraise = maybe_throw
 
-    def get_leaf(self) -> Any:
-        """The value of the last task that came of this one, as far as is known by now."""
-        last = None
-        for _, last in self.iterdeps():
-            pass
-        return last.get() if last is not None else None
-
-    def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
-        """(parent, result) of this task and of all that came of it, breadth first; with `intermediate` those of
-        tasks that have not ended are waited for."""
-        waiting: deque[tuple[Any, Any]] = deque([(None, self)])
-        while waiting:
-            parent, result = waiting.popleft()
-            yield parent, result
-            if intermediate and isinstance(result, AsyncResult):
-                result.get(propagate=False)
-            waiting.extend((result, child) for child in result.children or ())
-
-    def collect(self, intermediate: bool = False, **kwargs: Any) -> Iterator[tuple[Any, Any]]:
-        """(result, value) of this task and of all that came of it; `kwargs` are for `get`."""
-        for _, result in self.iterdeps(intermediate=intermediate):
-            yield result, result.get(**kwargs)
+    def exists(self) -> bool:
+        """Whether anything is kept of this task: an id that nobody knows is PENDING as well."""
+        return self._meta() is not None
 
     # -- acting --------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Remove state and result from the backend."""
-        self._final = None
-        self._backend().forget([self.id])
+        """Remove state and result from the backend, and those of what ran before it in its chain."""
+        leaves: list[AsyncResult[Any]] = []
+        for each in self._lineage():
+            leaves += each._leaves() if hasattr(each, "_leaves") else [each]
+        for leaf in leaves:
+            leaf._final = None
+        self._backend().forget([leaf.id for leaf in leaves])
 
     def revoke(self, terminate: bool = False, signal: str = "SIGTERM") -> None:
         """Make it not run; with `terminate` end it where it runs."""

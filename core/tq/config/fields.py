@@ -29,6 +29,7 @@ class SettingsFields:
     result_backend_transport_options: dict[str, Any]
     result_expires: float | None
     result_extended: bool
+    result_workflows: bool
     result_serializer: str
 
     task_default_queue: str

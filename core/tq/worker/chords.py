@@ -19,7 +19,7 @@ from tq.contracts.results import ResultBackend
 from tq.errors import BackendError, BackendUnavailable, SerializationError
 from tq.records import Action, Envelope, GroupCount, Settlement
 from tq.wire.exceptions import exception_document
-from tq.worker.follow import Followed, FollowUp
+from tq.worker.follow import Followed, FollowUp, Note
 
 logger = logging.getLogger("tq.worker")
 
@@ -54,7 +54,11 @@ class Chords:
                 return [plain for each in done for plain in self.settle([each])]
             logger.exception("what follows a task in queue %s cannot be done", done[0].delivery.queue)
             reason = f"its chord cannot be counted: {exc}"
-            return [Settlement(done[0].delivery, Action.DEAD, reason=reason, result=done[0].result, unlock=done[0].unlock)]
+            return [
+                Settlement(
+                    done[0].delivery, Action.DEAD, reason=reason, result=done[0].result, unlock=done[0].unlock
+                )
+            ]
 
     def give_up(self, settlement: Settlement, exc: Exception) -> None:
         """What follows the groups of this settlement cannot be sent: the bodies fail in its place.
@@ -103,6 +107,9 @@ class Chords:
                 self.backend.start_group(start)
         if ends := [meta for _, needs in work for meta in needs.ends]:
             self.backend.store(ends)
+        for _, needs in work:
+            for note in needs.notes:
+                self._keep(note)
         members = [(at, member) for at, needs in work for member in needs.members]
         if not members:
             return []
@@ -114,6 +121,15 @@ class Chords:
                 plain[at] = _with(plain[at], follow, member.part.group_id)
                 more.append((at, follow))
         return more
+
+    def _keep(self, note: Note) -> None:
+        try:
+            self.backend.save_group(note.key, note.content)
+        except BackendUnavailable:
+            raise
+        except (BackendError, SerializationError) as exc:
+            # Nothing but `tq workflow` needs it.
+            logger.warning("what `tq workflow` needs of %s is not kept: %s", note.of, exc)
 
     def _publish_ahead(self, settlement: Settlement) -> Settlement:
         waiting = settlement.publish
@@ -131,7 +147,7 @@ class Chords:
 
 
 def _needs(settlement: Followed) -> FollowUp:
-    return FollowUp((), settlement.starts, settlement.members, settlement.ends)
+    return FollowUp((), settlement.starts, settlement.members, settlement.ends, notes=settlement.notes)
 
 
 def _with(settlement: Settlement, follow: FollowUp, group: str) -> Settlement:

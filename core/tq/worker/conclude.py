@@ -67,13 +67,15 @@ class Concluding(Steps):
             result,
             _unlock(run, outcome, follow),
         )
-        if follow.starts or follow.members or follow.ends:
-            return Followed(*plain, follow.starts, follow.members, follow.ends)
+        if follow.starts or follow.members or follow.ends or follow.notes:
+            return Followed(*plain, follow.starts, follow.members, follow.ends, notes=follow.notes)
         return Settlement(*plain)
 
     def _following(self, run: Run, outcome: Outcome) -> FollowUp:
         call, request = run.call, run.request
-        own = FollowUp(tuple(request.follow_ups), tuple(request.starts)) if request is not None else NOTHING
+        own = NOTHING
+        if request is not None:
+            own = FollowUp(tuple(request.follow_ups), tuple(request.starts), notes=tuple(request.notes))
         # What replaces a task goes on with its chain and its chord.
         replaced = outcome.state == states.IGNORED and bool(own.publish)
         if call is None or self.follow_up is None or replaced or not _continues(call, outcome):
@@ -132,4 +134,6 @@ def _continues(call: TaskCall, outcome: Outcome) -> bool:
     waiting = bool(call.chain or call.chord)
     if state == states.SUCCESS:
         return waiting or bool(call.callbacks)
+    if state == states.FAILURE and (call.group or call.root_id not in (None, call.id)):
+        return True
     return waiting or (bool(call.errbacks) and state in (states.FAILURE, states.REVOKED))

@@ -17,6 +17,25 @@ class Ended(msgspec.Struct, frozen=True):
     body: Any
 
 
+class Note(msgspec.Struct, frozen=True):
+    """What the store of results keeps of a workflow besides results; `of` is the task or workflow that it is about."""
+
+    kind: str
+    of: str
+    content: Any
+
+    @property
+    def key(self) -> str:
+        """Under which it is kept."""
+        return note_key(self.kind, self.of)
+
+
+def note_key(kind: str, of: str) -> str:
+    """Under which a note is kept: `workflow` (its tree), `replaced` (the tree in a task's place), or `failed` (the
+    message of a task)."""
+    return f"tq-{kind}-{of}"
+
+
 class FollowUp(msgspec.Struct, frozen=True):
     """`children` are the results of `publish` in Celery's form, for the document of the run."""
 
@@ -25,6 +44,7 @@ class FollowUp(msgspec.Struct, frozen=True):
     members: tuple[Ended, ...] = ()
     ends: tuple[TaskMeta, ...] = ()
     children: tuple[Any, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def joined(self, other: FollowUp) -> FollowUp:
         """Both."""
@@ -34,6 +54,7 @@ class FollowUp(msgspec.Struct, frozen=True):
             self.members + other.members,
             self.ends + other.ends,
             self.children + other.children,
+            self.notes + other.notes,
         )
 
 
@@ -50,6 +71,7 @@ class Followed(Settlement, frozen=True):
     members: tuple[Ended, ...] = ()
     ends: tuple[TaskMeta, ...] = ()
     claimed: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def ended(member: Member, status: str, result: Any) -> Ended:

@@ -71,4 +71,11 @@ SETTINGS = (
         doc="Serializer of results.",
         group=GROUP,
     ),
+    Setting(
+        name="result_workflows",
+        type=bool,
+        default=True,
+        doc="Keep the tree of each workflow, and the messages of its tasks that failed, for `tq workflow`.",
+        group=GROUP,
+    ),
 )
