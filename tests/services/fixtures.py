@@ -20,6 +20,7 @@ from tests.services.celery import CeleryMissing
 from tests.services.celery import celery_python as find_celery
 from tests.services.mariadb import MariadbServer
 from tests.services.memcached import MemcachedServer
+from tests.services.mongodb import MongodbServer
 from tests.services.moto import MotoServer
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitmqServer
@@ -167,6 +168,25 @@ def sqs_url(shared_moto: MotoServer) -> str:
 def moto_server() -> Iterator[Callable[..., MotoServer]]:
     """Make started emulators for this test, to be stopped and killed."""
     yield from _factory(MotoServer)
+
+
+@pytest.fixture(scope="session")
+def shared_mongodb() -> Iterator[MongodbServer]:
+    """The session's emulator of MongoDB; use `mongodb_url` for a database of your own."""
+    with _started(MongodbServer) as server:
+        yield server
+
+
+@pytest.fixture
+def mongodb_url(shared_mongodb: MongodbServer) -> str:
+    """The URL of an empty MongoDB database for this test."""
+    return shared_mongodb.new_database()
+
+
+@pytest.fixture
+def mongodb_server() -> Iterator[Callable[..., MongodbServer]]:
+    """Make started emulators of MongoDB for this test: `mongodb_server("--auth")`."""
+    yield from _factory(MongodbServer)
 
 
 @pytest.fixture(scope="session")
