@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery, chain, group  # type: ignore[import-not-found,unused-ignore]
 from celery.result import AsyncResult  # type: ignore[import-not-found,unused-ignore]
+from kombu import serialization  # type: ignore[import-not-found,unused-ignore]
 
 from tests.interop import bodies
 
@@ -26,7 +27,9 @@ def make_app(**settings: Any) -> Any:
     return made
 
 
-app = make_app()
+ALSO = os.environ.get("TQ_TEST_ACCEPT")
+"""A serializer that the worker reads besides JSON, and writes results with."""
+app = make_app(**({"accept_content": ["json", ALSO], "result_serializer": ALSO} if ALSO else {}))
 old = make_app(task_protocol=1)
 
 
@@ -104,6 +107,22 @@ class Client:
         result = AsyncResult(task_id, app=app)
         info = result.info
         return result.state, repr(info) if isinstance(info, BaseException) else info
+
+    def dumps(self, value: Any, serializer: str) -> tuple[str, str, bytes]:
+        """What kombu writes: content type, encoding, bytes."""
+        content_type, encoding, written = serialization.dumps(value, serializer)
+        return content_type, encoding, written.encode() if isinstance(written, str) else written
+
+    def loads(self, data: bytes, content_type: str, encoding: str) -> Any:
+        """What kombu reads."""
+        return serialization.loads(data, content_type, encoding, accept={content_type})
+
+    def outcome_by(self, serializer: str, task_id: str) -> tuple[str, Any]:
+        """State and value of a task whose result was written so."""
+        reader = make_app(result_serializer=serializer, accept_content=["json", serializer])
+        result = AsyncResult(task_id, app=reader)
+        value = result.get(timeout=60, propagate=False)
+        return result.state, repr(value) if isinstance(value, BaseException) else value
 
     def forget(self, task_id: str) -> None:
         """Remove a result."""

@@ -155,7 +155,7 @@ def test_an_ignored_result_is_not_stored(celery: CeleryClient, ledger: Ledger) -
     assert celery.look(task_id) == ("PENDING", None)
 
 
-@pytest.mark.parametrize("compression", ["gzip", "zlib", "bzip2", "lzma", "zstd"])
+@pytest.mark.parametrize("compression", ["gzip", "zlib", "bzip2", "lzma", "zstd", "brotli"])
 def test_compressed_messages_are_read(celery: CeleryClient, compression: str) -> None:
     text = "long text " * 1000
     assert celery.outcome(celery.send("shop.echo", [text], compression=compression))["value"] == text

@@ -142,7 +142,7 @@ def test_an_ignored_result_is_not_stored(tq: TQ, ledger: Ledger) -> None:
     assert result.state == "PENDING"
 
 
-@pytest.mark.parametrize("compression", ["gzip", "zlib", "bzip2", "lzma", "zstd"])
+@pytest.mark.parametrize("compression", ["gzip", "zlib", "bzip2", "lzma", "zstd", "brotli"])
 def test_compressed_messages_are_read(tq: TQ, compression: str) -> None:
     text = "long text " * 1000
     assert tq.send_task("shop.echo", [text], compression=compression).get(timeout=WAIT) == text

@@ -80,6 +80,12 @@ def zstd_claim() -> bytes:
     return bytes(packer.compress(b"x" * 2**20))
 
 
+def brotli_bomb() -> bytes:
+    brotli = pytest.importorskip("brotli", reason="brotli is an extra of tq-core")
+    packer = brotli.Compressor(quality=1)
+    return _streamed(packer.process, packer.finish)
+
+
 def _streamed(compress: Callable[[bytes], bytes], flush: Callable[[], bytes]) -> bytes:
     block = b" " * 2**20
     return b"".join([*(compress(block) for _ in range(GROWN // len(block))), flush()])
@@ -95,6 +101,7 @@ def _streamed(compress: Callable[[bytes], bytes], flush: Callable[[], bytes]) ->
         ("application/x-lzma", lzma_dictionary),
         ("application/zstd", zstd_bomb),
         ("application/zstd", zstd_claim),
+        ("application/x-brotli", brotli_bomb),
     ],
 )
 def test_a_bomb_is_refused_within_the_limit(method: str, bomb: Callable[[], bytes], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tq.errors import ImproperlyConfigured
 from tq.plugins import registry
 from tq.plugins.catalog import CONTENT_TYPES
+from tq.plugins.kinds import SERIALIZER
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer, SettingsReader
@@ -28,6 +29,26 @@ class Serializers:
                 CONTENT_TYPES.get(name, name), self._settings
             )
         return found
+
+    def register(self, serializer: Serializer) -> None:
+        """Add one of your own, in place of an installed one of the same name: see `tq.contracts.Serializer`.
+
+        It writes where `task_serializer`, `result_serializer` or `serializer=` names it, and reads where
+        `accept_content` does, by its name or its content type. Register it in every process that writes or reads it,
+        before its first use. Raises `ImproperlyConfigured` for what is no serializer, and for one that comes too late.
+        """
+        if isinstance(serializer, type):
+            raise ImproperlyConfigured(
+                f"{serializer.__name__} is a class; register a serializer made of it: {serializer.__name__}()"
+            )
+        if flaw := SERIALIZER.flaw(serializer):
+            raise ImproperlyConfigured(f"what is registered as a serializer {flaw}")
+        for key in (serializer.name, serializer.content_type):
+            if self._loaded.get(key, serializer) is not serializer:
+                raise ImproperlyConfigured(
+                    f"a serializer {key!r} is in use already; register yours before anything is sent or read"
+                )
+        self._loaded[serializer.name] = self._loaded[serializer.content_type] = serializer
 
     def readers(self, accept: Iterable[str], setting: str = "accept_content") -> dict[str, Serializer]:
         """Readers by content type, for the names and content types of a setting."""

@@ -23,6 +23,7 @@ _CONTENT_TYPES = {
     "xz": "application/x-lzma",
     "zstd": "application/zstd",
     "zstandard": "application/zstd",
+    "brotli": "application/x-brotli",
 }
 _WINDOW = 16 * 2**20
 """Bytes a decompressor may use besides its output: enough for what the writers' default levels need."""
@@ -52,6 +53,8 @@ def compress(data: bytes, method: str) -> tuple[bytes, str]:
         return lzma.compress(data), content_type
     if content_type == "application/zstd":
         return bytes(_zstandard(EncodeError).ZstdCompressor().compress(data)), content_type
+    if content_type == "application/x-brotli":
+        return bytes(_brotli(EncodeError).compress(data)), content_type
     raise EncodeError(_unknown(method))
 
 
@@ -65,6 +68,8 @@ def decompress(data: bytes, content_type: str, *, limit: int) -> bytes:
     try:
         if method == "application/zstd":
             return _read_zstd(data, limit)
+        if method == "application/x-brotli":
+            return _read_brotli(data, limit)
         return _read_stream(_stream(method, limit), data, method, limit)
     except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError) as exc:
         raise DecodeError(f"the body cannot be read as {method}: {exc}") from exc
@@ -109,11 +114,36 @@ def _read_zstd(data: bytes, limit: int) -> bytes:
     return out
 
 
-def _zstandard(error: type[SerializationError]) -> Any:
+def _read_brotli(data: bytes, limit: int) -> bytes:
+    brotli = _brotli(DecodeError)
+    reader = brotli.Decompressor()
     try:
-        return importlib.import_module("zstandard")
+        # It stops at some multiple of 32 KiB beyond the bound, and refuses what follows the end of the stream.
+        out = bytes(reader.process(data, output_buffer_limit=limit + 1))
+    except brotli.error as exc:
+        raise DecodeError(f"the body cannot be read as application/x-brotli: {exc}") from exc
+    if len(out) > limit:
+        raise _too_large("application/x-brotli", limit)
+    if not reader.is_finished():
+        raise DecodeError(
+            f"the application/x-brotli stream is incomplete: it ends after {len(out)} bytes of output"
+        )
+    return out
+
+
+def _zstandard(error: type[SerializationError]) -> Any:
+    return _package("zstandard", "zstd", error)
+
+
+def _brotli(error: type[SerializationError]) -> Any:
+    return _package("brotli", "brotli", error)
+
+
+def _package(module: str, extra: str, error: type[SerializationError]) -> Any:
+    try:
+        return importlib.import_module(module)
     except ImportError as exc:
-        raise error('zstd compression needs its package: pip install "tq-core[zstd]"') from exc
+        raise error(f'{extra} compression needs its package: pip install "tq-core[{extra}]"') from exc
 
 
 def _too_large(method: str, limit: int) -> DecodeError:

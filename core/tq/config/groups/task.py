@@ -94,7 +94,7 @@ SETTINGS = (
         name="task_compression",
         type=Name | None,
         default=None,
-        doc="Compression of messages: gzip, bzip2, zstd, lzma; none: as they are.",
+        doc="Compression of messages: gzip, bzip2, lzma, zstd, brotli; none: as they are.",
         group=GROUP,
     ),
     Setting(

@@ -1,0 +1,5 @@
+"""The serializer `msgpack`."""
+
+from tq_msgpack.serializer import MsgpackSerializer
+
+__all__ = ["MsgpackSerializer"]
