@@ -146,7 +146,7 @@ def test_a_worker_says_when_it_comes_lives_and_goes(side: Callable[..., Side]) -
 
 
 def test_without_events_nothing_is_made_called_or_sent(side: Callable[..., Side]) -> None:
-    here = side()
+    here = side(worker_enable_remote_control=False)
 
     @here.app.task
     def add(x: int, y: int) -> int:

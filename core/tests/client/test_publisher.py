@@ -80,11 +80,25 @@ def test_observers_hear_of_each_message_once_however_often_it_is_tried() -> None
     publisher = Publisher(
         flaky(failures=2),
         timeout=1,
-        publishing=lambda envelope: told.append("before"),
+        publishing=lambda envelope, follows: told.append(f"before {follows}"),
         published=lambda envelope: told.append("after"),
+        failed=lambda envelope, exception: told.append("failed"),
     )
     publisher.publish([envelope(), envelope()], policy={"interval_step": 0.001})
-    assert told == ["before", "before", "after", "after"]
+    assert told == ["before False", "before False", "after", "after"]
+
+
+def test_observers_hear_of_messages_that_are_given_up() -> None:
+    told: list[tuple[str, str]] = []
+
+    def failed(envelope: Envelope, exception: BaseException) -> None:
+        told.append((envelope.queue, type(exception).__name__))
+
+    with pytest.raises(PublishError):
+        Publisher(flaky(), timeout=1, failed=failed).publish([envelope("a"), envelope("full")])
+    with pytest.raises(BrokerUnavailable):
+        Publisher(flaky(failures=9), timeout=1, failed=failed).publish([envelope("b")], retry=False)
+    assert told == [("full", "PublishError"), ("b", "BrokerUnavailable")]
 
 
 @pytest.mark.parametrize(("unique", "calls"), [(False, 1), (True, 2)])

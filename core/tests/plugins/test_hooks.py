@@ -65,7 +65,7 @@ def test_all_hooks_that_plugins_may_count_on_exist_and_are_explained() -> None:
         *("child_started", "child_stopping"),
         *("task_received", "task_prerun", "task_postrun", "task_success", "task_failure", "task_retry"),
         *("task_revoked", "task_rejected", "task_unknown", "message_rejected"),
-        *("message_publishing", "message_published"),
+        *("message_publishing", "message_published", "message_failed"),
         *COLLECTING,
     }
     for name in hook_names():

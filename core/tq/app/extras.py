@@ -47,8 +47,9 @@ def hooks_of(app: Sending) -> HookManager:
 _SIGNALS = "tq.signals"
 
 
-def publishing_hooks(app: Sending) -> tuple[Observer, Observer]:
-    """Observers of messages before and after they are published; None where nobody listens."""
+def publishing_hooks(app: Sending) -> dict[str, Observer]:
+    """Observers of messages before and after they are published, as `Publisher` takes them; None where nobody
+    listens."""
     # A web application may import the module that connects a receiver after its first publish.
     signals.before_task_publish.watch(app.hear_again)
     signals.after_task_publish.watch(app.hear_again)
@@ -56,4 +57,8 @@ def publishing_hooks(app: Sending) -> tuple[Observer, Observer]:
     published = manager.bind("message_published")
     if app.conf.task_send_sent_event:
         published = both(published, lambda envelope: app.events.sent(envelope))
-    return manager.bind("message_publishing"), published
+    return {
+        "publishing": manager.bind("message_publishing"),
+        "published": published,
+        "failed": manager.bind("message_failed"),
+    }

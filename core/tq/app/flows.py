@@ -264,7 +264,7 @@ def _sent(app: TQ, found: Launch) -> FollowUp:
     if found.groups:
         require_groups(app)
     return FollowUp(
-        tuple(app.step_envelope(step, follows=True) for step in found.steps),
+        tuple(app.observed(app.step_envelope(step, follows=True)) for step in found.steps),
         tuple(found.groups),
         children=tuple(node.as_tuple() for node in found.results),
     )

@@ -132,13 +132,15 @@ class Sending(Connections):
         """Puts messages into the broker, within `broker_publish_timeout` seconds."""
         from tq.app.extras import publishing_hooks
 
-        publishing, published = publishing_hooks(self)
-        return Publisher(
-            self.broker,
-            timeout=self.conf.broker_publish_timeout,
-            publishing=publishing,
-            published=published,
-        )
+        return Publisher(self.broker, timeout=self.conf.broker_publish_timeout, **publishing_hooks(self))
+
+    def observed(self, envelope: Envelope) -> Envelope:
+        """Tell the observers of a message that a worker stores together with the end of the task it follows."""
+        if self.publisher.publishing is not None:
+            self.publisher.publishing(envelope=envelope, follows=True)
+        if self.conf.task_send_sent_event:
+            self.events.sent(envelope)
+        return envelope
 
     def hear_again(self) -> None:
         """Look the receivers of the publishing signals up again; they are bound once, so that none costs nothing."""
@@ -217,7 +219,8 @@ class Sending(Connections):
             serializer=said.serializer or task.serializer or call.serializer,
             compression=said.compression or task.compression or call.compression,
         )
-        return self._to(route, call, 0.0 if start is None else max(0.0, start - now), written)
+        delay = 0.0 if start is None else max(0.0, start - now)
+        return self.observed(self._to(route, call, delay, written))
 
 
 def _routing(options: CallOptions) -> dict[str, Any]:

@@ -19,12 +19,19 @@ class Publisher:
     """Publishes through one broker. `timeout`: seconds that a call may take in all."""
 
     def __init__(
-        self, broker: Broker, *, timeout: float, publishing: Hook = None, published: Hook = None
+        self,
+        broker: Broker,
+        *,
+        timeout: float,
+        publishing: Hook = None,
+        published: Hook = None,
+        failed: Hook = None,
     ) -> None:
         self._broker = broker
         self._timeout = timeout
-        self._publishing = publishing
+        self.publishing = publishing
         self._published = published
+        self._failed = failed
 
     def publish(
         self,
@@ -40,22 +47,41 @@ class Publisher:
         `interval_step`, `interval_max`), but never past the deadline. What may have been accepted already is
         not sent again unless it is `unique`. Raises `BrokerUnavailable`, or the first error of an item.
         """
-        if self._publishing is not None:
+        if self.publishing is not None:
             for envelope in batch:
-                self._publishing(envelope=envelope)
+                self.publishing(envelope=envelope, follows=False)
+        try:
+            errors = self._publish(batch, retry, policy or {}, self._timeout if timeout is None else timeout)
+        except Exception as exc:
+            self._tell(batch, [exc] * len(batch))
+            raise
+        self._tell(batch, errors)
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _tell(self, batch: Sequence[Envelope], errors: Sequence[Exception | None]) -> None:
+        for envelope, error in zip(batch, errors, strict=True):
+            if error is None and self._published is not None:
+                self._published(envelope=envelope)
+            elif error is not None and self._failed is not None:
+                self._failed(envelope=envelope, exception=error)
+
+    def _publish(
+        self, batch: Sequence[Envelope], retry: bool, policy: Mapping[str, Any], timeout: float
+    ) -> Sequence[Exception | None]:
         transaction = own_transaction.get()
         if transaction is not None and not self._broker.joins_transaction(transaction):
             raise ImproperlyConfigured(
                 f"the broker {mask_url(self._broker.url)} is not in the database of the transaction that is open here, "
                 "so its messages could not be rolled back; send them after the commit, or use that database as broker"
             )
-        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        deadline = time.monotonic() + timeout
         # What failed has spoilt a transaction of the caller's.
-        pauses = _pauses(policy or {}) if retry and transaction is None else iter(())
+        pauses = _pauses(policy) if retry and transaction is None else iter(())
         while True:
             try:
-                errors = self._broker.publish(batch, timeout=max(0.05, deadline - time.monotonic()))
-                break
+                return self._broker.publish(batch, timeout=max(0.05, deadline - time.monotonic()))
             except BrokerUnavailable as exc:
                 if exc.in_doubt and not all(envelope.unique for envelope in batch):
                     raise
@@ -63,13 +89,6 @@ class Publisher:
                 if pause is None or time.monotonic() + pause >= deadline:
                     raise
                 time.sleep(pause)
-        if self._published is not None:
-            for envelope, error in zip(batch, errors, strict=True):
-                if error is None:
-                    self._published(envelope=envelope)
-        for error in errors:
-            if error is not None:
-                raise error
 
 
 def _pauses(policy: Mapping[str, Any]) -> Iterator[float]:

@@ -225,8 +225,11 @@ def message_rejected(delivery: Delivery, reason: str) -> None:
 
 
 @hookspec
-def message_publishing(envelope: Envelope) -> None:
+def message_publishing(envelope: Envelope, follows: bool) -> None:
     """A message is about to be published, on the thread of the caller, once for each message of a batch.
+
+    What `follows` a task in a worker (its retry, callbacks, the next of its chain, the body of its chord) is stored
+    together with the end of that task; neither of the next two is called for it.
 
     May change `envelope.message.headers` and `.properties` in place, to carry a trace for example; the values
     must be of types that JSON has. The body is written already.
@@ -236,6 +239,12 @@ def message_publishing(envelope: Envelope) -> None:
 @hookspec
 def message_published(envelope: Envelope) -> None:
     """The broker accepted the message. On the thread of the caller; not called for a message that failed."""
+
+
+@hookspec
+def message_failed(envelope: Envelope, exception: BaseException) -> None:
+    """The message was not accepted, or nobody knows (`BrokerUnavailable.in_doubt`), and it is not tried again. On the
+    thread of the caller, which gets the exception."""
 
 
 # -- additions ---------------------------------------------------------------------------------------------
