@@ -124,14 +124,12 @@ def audit(session: nox.Session) -> None:
     session.run("pip-audit", *options, "-r", str(file), *session.posargs)
 
 
-if (ROOT / "bench" / "run.py").exists():
-
-    @nox.session
-    def bench(session: nox.Session) -> None:
-        """Measure tq beside Celery on the same Redis; arguments go to bench/run.py."""
-        _install(session, "test")
-        session.run("python", "-m", "tests.services.install", "redis")
-        session.run("python", "bench/run.py", *session.posargs)
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure tq beside its peers on the same servers; arguments go to bench/run.py (`-- --quick`)."""
+    _install(session, "test", "bench")
+    session.run("python", "-m", "tests.services.install", "redis", "postgres")
+    session.run("python", "bench/run.py", *session.posargs)
 
 
 def _install(session: nox.Session, *groups: str) -> None:

@@ -1,54 +1,123 @@
-"""One of the systems under comparison: how its processes are started."""
+"""A system under comparison: one file in peers/, which says in its head (PEP 723) what it needs and how it is run."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+import venv
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 PROGRAMS = Path(__file__).parent / "peers"
+_HEAD = re.compile(r"(?m)^# /// script\n((?:^#.*\n)+?)^# ///$")
+
+
+class PeerFailed(Exception):
+    """A peer's program ended with an error; the message has its last words."""
 
 
 @dataclass(frozen=True)
-class Peer:
-    """`worker` is the command line of a worker with one process, after the Python's path."""
+class Variant:
+    """A peer with one set of settings. `worker` is the command line after the Python's path."""
 
+    peer: str
     name: str
-    python: str
-    program: str
+    file: Path
     worker: tuple[str, ...]
+    stores: tuple[str, ...]
+    requirements: tuple[str, ...]
+    own_python: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+    """The rows it takes part in; empty for all that its program knows."""
+    tasks: int | None = None
+    """The most tasks that it is given, where it would take too long for more."""
+    processes: int | None = None
+    """The most worker processes that it can be told to have."""
+    prepare: tuple[str, ...] = ()
 
-    def environment(self, url: str, results: bool) -> dict[str, str]:
-        """What its programs read."""
-        return {
-            **os.environ,
-            "BENCH_REDIS": url,
-            "BENCH_RESULTS": str(int(results)),
-            "PYTHONPATH": str(PROGRAMS),
-        }
+    def knows(self, command: str) -> bool:
+        """Whether the program has a command."""
+        return re.search(rf"\b{command}=", self.file.read_text()) is not None
 
-    def measure(self, what: str, count: int, url: str, *, results: bool) -> float:
-        """Run the client-side measurement `what` and return its seconds."""
+
+def variants() -> list[Variant]:
+    """All that the files in peers/ describe, tq first."""
+    found = [variant for file in sorted(PROGRAMS.glob("on_*.py")) for variant in _described(file)]
+    return sorted(found, key=lambda variant: (not variant.own_python, variant.peer.lower()))
+
+
+def _described(file: Path) -> Iterator[Variant]:
+    head = _HEAD.search(file.read_text())
+    if head is None:
+        raise PeerFailed(f"{file} does not begin with a `# /// script` block")
+    script = tomllib.loads("\n".join(line[2:] for line in head[1].splitlines()))
+    bench = script["tool"]["bench"]
+    for name, said in bench["variants"].items():
+        yield Variant(
+            peer=bench["name"],
+            name=name,
+            file=file,
+            worker=tuple(said["worker"]),
+            stores=tuple(said.get("stores", bench.get("stores", ["redis"]))),
+            requirements=tuple(script.get("dependencies", ())),
+            own_python=bench.get("python") == "own",
+            env=said.get("env", {}),
+            rows=tuple(said.get("rows", ())),
+            tasks=said.get("tasks", bench.get("tasks")),
+            processes=said.get("processes"),
+            prepare=tuple(bench.get("prepare", ())),
+        )
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A variant with the Python that runs it."""
+
+    variant: Variant
+    python: str
+    versions: str
+
+    def run(self, command: str, count: int, setting: Setting) -> Any:
+        """Run a command of the peer's program, and return what it measured."""
+        return json.loads(self._call([str(self.variant.file), command, str(count)], setting).splitlines()[-1])
+
+    def prepare(self, setting: Setting) -> None:
+        """Make what the peer needs in an empty store."""
+        if self.variant.prepare:
+            self._call(self.variant.prepare, setting)
+
+    def _call(self, words: Sequence[str], setting: Setting) -> str:
         done = subprocess.run(
-            [self.python, str(PROGRAMS / f"{self.program}.py"), what, str(count)],
-            env=self.environment(url, results),
+            [self.python, *words],
+            env=setting.environment(self.variant),
+            cwd=setting.folder,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
+            timeout=600,
         )
-        return float(done.stdout)
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines()[-1:]
+            raise PeerFailed(f"{self.variant.peer} {self.variant.name}: {' '.join(words)}: {' '.join(said)}")
+        return done.stdout
 
     @contextmanager
-    def running(self, url: str, *, results: bool) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker while inside; its whole process group ends with it."""
+    def working(self, setting: Setting) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker while inside; all its processes end with it."""
         process = subprocess.Popen(
-            [self.python, *self.worker],
-            env=self.environment(url, results),
+            [self.python, *(word.format_map(setting.words()) for word in self.variant.worker)],
+            env=setting.environment(self.variant),
+            cwd=setting.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -58,19 +127,88 @@ class Peer:
         finally:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(5)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
+            with _gone():
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def tq(pool: str = "prefork") -> Peer:
-    """tq, from this Python."""
-    command = ("-m", "tq", "-A", "tq_app", "worker", "-c", "1", "-P", pool)
-    return Peer("tq", sys.executable, "tq_app", command)
+@contextmanager
+def _gone() -> Iterator[None]:
+    try:
+        yield
+    except ProcessLookupError:
+        return
 
 
-def celery(python: str, pool: str = "prefork") -> Peer:
-    """Celery with its defaults, from a Python that has it."""
-    command = ("-m", "celery", "-A", "celery_app", "worker", "-c", "1", "-P", pool)
-    return Peer("celery", python, "celery_app", command)
+@dataclass(frozen=True)
+class Setting:
+    """Where and how wide a peer runs. `width` is how many tasks wait at a time."""
+
+    url: str
+    folder: Path
+    results: bool = False
+    processes: int = 1
+    width: int = 1
+
+    @property
+    def counts(self) -> Path:
+        """The folder in which the tasks are counted."""
+        return self.folder / "counts"
+
+    def words(self) -> dict[str, str]:
+        """What stands in braces in a worker's command line."""
+        return {
+            "url": self.url,
+            "processes": str(self.processes),
+            "width": str(self.width),
+            "threads": str(self.width),
+            "few": str(max(self.width, 4)),
+            "wide": str(max(self.width, 250)),
+            "kind": "greenlet" if self.width > 1 else "thread",
+        }
+
+    def environment(self, variant: Variant) -> dict[str, str]:
+        """What the peer's programs read."""
+        return {
+            **os.environ,
+            "PYTHONPATH": str(PROGRAMS),
+            "BENCH_URL": self.url,
+            "BENCH_RESULTS": str(int(self.results)),
+            "BENCH_WIDTH": str(self.width),
+            "BENCH_COUNTS": str(self.counts),
+            **variant.env,
+        }
+
+
+def install(variant: Variant, cache: Path) -> Installed:
+    """Make the peer's environment below `cache`, once for each list of requirements."""
+    if variant.own_python:
+        return Installed(variant, sys.executable, _versions(sys.executable, ("tq-core",)))
+    folder = cache / f"{variant.file.stem}-python{sys.version_info.major}.{sys.version_info.minor}"
+    wanted = "\n".join(variant.requirements)
+    ready = folder / "ready.txt"
+    if not ready.exists() or ready.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True, symlinks=True)
+        command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *variant.requirements]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PeerFailed(
+                f"{variant.peer} could not be installed: {done.stderr.strip().splitlines()[-1:]}"
+            )
+        ready.write_text(wanted)
+    python = str(folder / "bin" / "python")
+    return Installed(variant, python, _versions(python, variant.requirements))
+
+
+def _versions(python: str, requirements: Sequence[str]) -> str:
+    names = [re.split(r"[\[=<>;]", text)[0] for text in requirements]
+    code = (
+        "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
+    )
+    return subprocess.run(
+        [python, "-c", code, *names], capture_output=True, text=True, check=True
+    ).stdout.strip()

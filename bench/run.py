@@ -1,6 +1,6 @@
-"""Measure tq beside Celery 5.7 on the same Redis: `python -m nox -s bench`.
+"""Measure tq beside its peers: `python -m nox -s bench`, or `-- --quick` for a few minutes.
 
-Every scenario runs `--rounds` times for each peer in turn, so that a busy moment of the machine hits both; the
+For each row all peers run in turn, `--rounds` times, so that a busy moment of the machine hits all of them; the
 median counts. Ratios mean something on any machine, absolute figures only on the one that made them.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import statistics
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,79 +20,108 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from rich.console import Console
-from rich.table import Table
 
-from bench import peer as peers
-from bench.scenarios import ALL, Scenario
-from tests.services.celery import celery_python
-from tests.services.redis import RedisServer
+from bench import guard, report
+from bench.peer import Installed, PeerFailed, Setting, Variant, install, variants
+from bench.rows import ALL, Row
+from bench.stores import Stores
+
+CACHE = ROOT / ".nox" / "peers"
+console = Console(stderr=True)
 
 
-def main() -> None:
-    """Run the scenarios and print the table."""
-    options = arguments()
-    console = Console()
-    python = str(celery_python(ROOT / ".nox" / "celery"))
-    both = (peers.tq(options.pool), peers.celery(python, options.pool))
-    rows = []
-    with RedisServer() as server:
-        for scenario in ALL:
-            if options.only in scenario.name:
-                rows.append(measure(scenario, both, server.url, options.rounds, console))
-    report = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "pool": options.pool,
-    }
-    report["rounds"], report["figures"] = options.rounds, rows
-    console.print(table(rows))
+def main() -> int:
+    """Measure, print, write what was asked for; 1 where `--guard` found something slower."""
+    options = _arguments()
+    rows = [row for row in ALL if not options.row or row.name in options.row]
+    chosen = [v for v in variants() if not options.peer or v.peer.lower() in options.peer]
+    if options.count:
+        rows = [replace(row, count=min(row.count, options.count)) for row in rows]
+    figures = _measure(rows, chosen, rounds=2 if options.quick else options.rounds, quick=options.quick)
+    result = {"when": datetime.now(UTC).date().isoformat(), "machine": _machine(), **figures}
+    print(report.markdown(result))
     if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+        Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+    if options.write:
+        report.write(result, ROOT / "docs" / "benchmarks")
+    if options.guard:
+        slower = guard.slower(result, json.loads((ROOT / "bench" / "results" / "ratios.json").read_text()))
+        print(*slower, sep="\n")
+        return bool(slower)
+    return 0
 
 
-def arguments() -> argparse.Namespace:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pool", default="prefork", help="pool of both workers (prefork, solo)")
-    parser.add_argument("--only", default="", help="scenarios whose name holds this text")
-    parser.add_argument("--json", help="also write the figures to this file")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="two rounds, each peer's fastest settings only")
+    parser.add_argument("--row", action="append", help="only this row; may be repeated")
+    parser.add_argument("--count", type=int, help="at most so many tasks, to try a peer out")
+    parser.add_argument("--peer", action="append", type=str.lower, help="only this peer; may be repeated")
+    parser.add_argument("--json", help="also write all figures to this file")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks and bench/results")
+    parser.add_argument("--guard", action="store_true", help="fail where a ratio fell by more than a fifth")
     return parser.parse_args()
 
 
-def measure(
-    scenario: Scenario, both: tuple[peers.Peer, ...], url: str, rounds: int, console: Console
-) -> dict[str, Any]:
-    figures: dict[str, list[float]] = {peer.name: [] for peer in both}
-    for number in range(rounds):
-        for peer in both:
-            console.print(f"[dim]{scenario.name}: {peer.name}, round {number + 1} of {rounds}[/dim]")
-            figures[peer.name].append(scenario.run(peer, url, scenario.count))
-    mine, theirs = (statistics.median(figures[peer.name]) for peer in both)
-    ratio = mine / theirs if scenario.larger else theirs / max(mine, 1e-9)
-    return {
-        "scenario": scenario.name,
-        "unit": scenario.unit,
-        "tq": mine,
-        "celery": theirs,
-        "ratio": ratio,
-        "all": figures,
-    }
+def _measure(rows: list[Row], chosen: list[Variant], *, rounds: int, quick: bool) -> dict[str, Any]:
+    stores, ready = Stores(), _installed(chosen)
+    notes: list[str] = []
+    found: dict[str, dict[str, list[float]]] = {}
+    try:
+        for row in rows:
+            taking = [peer for peer in ready if _takes_part(peer.variant, row, quick)]
+            found[row.name] = {_name(peer.variant): [] for peer in taking}
+            for number in range(rounds):
+                for peer in taking:
+                    _once(row, peer, stores, found[row.name], notes, f"{number + 1}/{rounds}")
+    finally:
+        stores.close()
+    versions = {peer.variant.peer: peer.versions for peer in ready}
+    return {"rounds": rounds, "versions": versions, "figures": found, "notes": notes}
 
 
-def table(rows: list[dict[str, Any]]) -> Table:
-    shown = Table("scenario", "tq", "Celery", "unit", "times better")
-    for row in rows:
-        shown.add_row(
-            row["scenario"], f"{row['tq']:,.4g}", f"{row['celery']:,.4g}", row["unit"], f"{row['ratio']:.1f}"
-        )
-    return shown
+def _installed(chosen: list[Variant]) -> list[Installed]:
+    with console.status("making the peers' environments"):
+        return [install(variant, CACHE) for variant in chosen]
 
 
-def machine() -> str:
-    import os
+def _once(
+    row: Row, peer: Installed, stores: Stores, found: dict[str, list[float]], notes: list[str], which: str
+) -> None:
+    name = _name(peer.variant)
+    if name not in found:
+        return
+    count = min(row.count, peer.variant.tasks or row.count)
+    try:
+        with stores.empty(row.store) as (url, folder):
+            setting = Setting(url, folder, row.results, row.processes, row.width)
+            peer.prepare(setting)
+            found[name].append(row.run(peer, setting, count))
+        console.print(f"[dim]{row.name} {which}: {name}[/dim] {found[name][-1]:,.4g} {row.unit}")
+    except PeerFailed as exc:
+        notes.append(f"{row.name}: {name} left out: {exc}")
+        console.print(f"[red]{notes[-1]}[/red]")
+        del found[name]
 
+
+def _takes_part(variant: Variant, row: Row, quick: bool) -> bool:
+    if variant.rows and row.name.partition("_")[0] not in variant.rows and row.name not in variant.rows:
+        return False
+    if row.processes > (variant.processes or row.processes):
+        return False
+    if quick and variant.name not in ("default", "fast", "prefork", "gevent", "asyncio"):
+        return False
+    return row.store in variant.stores and variant.knows(row.command)
+
+
+def _name(variant: Variant) -> str:
+    return f"{variant.peer} {variant.name}"
+
+
+def _machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

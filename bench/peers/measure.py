@@ -1,0 +1,100 @@
+"""What the programs of all peers share: counting executed tasks, and the loops on the client's side.
+
+It runs in every peer's environment, so it needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_cell: memoryview | None = None
+_lock = threading.Lock()
+
+
+def tick() -> None:
+    """Count one executed task; the body of every no-op. It costs every peer the same fraction of a microsecond.
+
+    Each process counts in eight bytes of a file of its own, which the runner adds up while they are written.
+    """
+    with _lock:  # pools of threads would lose some otherwise
+        if _cell is None:
+            _open()
+        assert _cell is not None
+        _cell[0] += 1
+
+
+def _open() -> None:
+    global _cell
+    file = Path(os.environ["BENCH_COUNTS"]) / str(os.getpid())
+    file.write_bytes(bytes(8))
+    with file.open("r+b") as opened:
+        _cell = memoryview(mmap.mmap(opened.fileno(), 8)).cast("Q")
+
+
+def _forget() -> None:
+    global _cell, _lock
+    _cell, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def seconds_of(call: Callable[[], object], count: int) -> float:
+    """Seconds for `count` calls, one after another; one more before, that opens connections."""
+    call()
+    began = time.perf_counter()
+    for _ in range(count):
+        call()
+    return time.perf_counter() - began
+
+
+def percentiles(call: Callable[[], object], count: int) -> list[float]:
+    """Median and 99th percentile, in seconds, of calls with a pause between, so that the system is idle."""
+    for _ in range(3):
+        call()
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+        time.sleep(0.005)
+    times.sort()
+    return [times[count // 2], times[min(count - 1, count * 99 // 100)]]
+
+
+async def seconds_of_async(call: Callable[[], object], count: int) -> float:
+    """`seconds_of` for coroutine functions."""
+    await call()  # type: ignore[misc]
+    began = time.perf_counter()
+    for _ in range(count):
+        await call()  # type: ignore[misc]
+    return time.perf_counter() - began
+
+
+async def percentiles_async(call: Callable[[], object], count: int) -> list[float]:
+    """`percentiles` for coroutine functions."""
+    import asyncio
+
+    for _ in range(3):
+        await call()  # type: ignore[misc]
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        await call()  # type: ignore[misc]
+        times.append(time.perf_counter() - began)
+        await asyncio.sleep(0.005)
+    times.sort()
+    return [times[count // 2], times[min(count - 1, count * 99 // 100)]]
+
+
+def main(**commands: Callable[[int], object]) -> None:
+    """`program.py COMMAND COUNT`: run it and print what it returns as JSON on the last line."""
+    name, count = sys.argv[1], int(sys.argv[2])
+    print(json.dumps(commands[name](count)))

@@ -1,0 +1,83 @@
+# /// script
+# dependencies = ["dramatiq[redis]==2.2.*", "hiredis"]
+# [tool.bench]
+# name = "dramatiq"
+# [tool.bench.variants.default]
+# worker = ["-m", "dramatiq", "on_dramatiq", "--processes", "{processes}"]
+# [tool.bench.variants.fast]
+# env = {BENCH_FAST = "1", dramatiq_queue_prefetch = "1000"}
+# worker = ["-m", "dramatiq", "on_dramatiq", "--processes", "{processes}", "--threads", "{few}"]
+# ///
+"""dramatiq: its defaults, and without the middleware that a no-op does not need, with a wide prefetch."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import dramatiq
+import measure
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.results import Results
+from dramatiq.results.backends import RedisBackend
+
+URL = os.environ["BENCH_URL"]
+RESULTS = os.environ["BENCH_RESULTS"] == "1"
+ANSWER = 0 if RESULTS else None
+"""A value that nothing stores would be warned of each time."""
+
+broker = RedisBroker(url=URL, middleware=[]) if os.environ.get("BENCH_FAST") else RedisBroker(url=URL)
+if RESULTS:
+    broker.add_middleware(Results(backend=RedisBackend(url=URL)))
+dramatiq.set_broker(broker)
+
+
+def _noop() -> int | None:
+    measure.tick()
+    return ANSWER
+
+
+def _wait() -> int | None:
+    time.sleep(0.01)
+    measure.tick()
+    return ANSWER
+
+
+def _burn(seconds: float) -> int | None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        continue
+    measure.tick()
+    return ANSWER
+
+
+options = {"store_results": True} if RESULTS else {}
+noop = dramatiq.actor(_noop, actor_name="noop", **options)
+wait = dramatiq.actor(_wait, actor_name="wait", **options)
+burn = dramatiq.actor(_burn, actor_name="burn", **options)
+
+
+def send(count: int, actor: dramatiq.Actor = noop) -> float:
+    """Seconds for `count` messages in groups."""
+    began = time.perf_counter()
+    for start in range(0, count, 1000):
+        dramatiq.group([actor.message() for _ in range(min(1000, count - start))]).run()
+    return time.perf_counter() - began
+
+
+def mixed(count: int) -> None:
+    """One task of two seconds among short ones."""
+    for number in range(count):
+        burn.send(2.0 if number == 10 else 0.00005)
+
+
+if __name__ == "__main__":
+    measure.main(
+        send=send,
+        send_waits=lambda count: send(count, wait),
+        mixed=mixed,
+        delay=lambda count: measure.seconds_of(noop.send, count),
+        round_trip=lambda count: measure.percentiles(
+            lambda: noop.send().get_result(block=True, timeout=30_000), count
+        ),
+    )

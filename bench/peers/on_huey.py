@@ -1,0 +1,73 @@
+# /// script
+# dependencies = ["huey==3.5.*", "redis", "hiredis"]
+# [tool.bench]
+# name = "huey"
+# [tool.bench.variants.process]
+# worker = ["-m", "huey.bin.huey_consumer", "on_huey.huey", "-k", "process", "-w", "{processes}", "-q"]
+# [tool.bench.variants.fast]
+# worker = ["-m", "huey.bin.huey_consumer", "on_huey.huey", "-k", "{kind}", "-w", "{threads}", "-n", "-q"]
+# ///
+"""huey: with processes, and with threads and without its scheduler's periodic tasks."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import measure
+from huey import RedisHuey
+
+huey = RedisHuey("bench", url=os.environ["BENCH_URL"], results=os.environ["BENCH_RESULTS"] == "1")
+
+
+@huey.task()
+def noop() -> int:
+    """Nothing but being counted."""
+    measure.tick()
+    return 0
+
+
+@huey.task()
+def wait() -> int:
+    """Ten milliseconds of somebody else's time."""
+    time.sleep(0.01)
+    measure.tick()
+    return 0
+
+
+@huey.task()
+def burn(seconds: float) -> int:
+    """Keep a processor busy."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        continue
+    measure.tick()
+    return 0
+
+
+def send(count: int, task: object = noop) -> float:
+    """Seconds for `count` calls; it has no bulk call."""
+    began = time.perf_counter()
+    for _ in range(count):
+        task()  # type: ignore[operator]
+    return time.perf_counter() - began
+
+
+def mixed(count: int) -> None:
+    """One task of two seconds among short ones."""
+    for number in range(count):
+        burn(2.0 if number == 10 else 0.00005)
+
+
+if __name__ == "__main__":
+    import on_huey as program  # a task's name holds its module's, which the worker must know
+
+    measure.main(
+        send=program.send,
+        send_waits=lambda count: program.send(count, program.wait),
+        mixed=program.mixed,
+        delay=lambda count: measure.seconds_of(program.noop, count),
+        round_trip=lambda count: measure.percentiles(
+            lambda: program.noop().get(blocking=True, timeout=30), count
+        ),
+    )
