@@ -17,7 +17,8 @@ from tq.app.modules import import_object
 from tq.app.serializers import Serializers
 from tq.client.waiter import Waiter
 from tq.config import Settings
-from tq.errors import ImproperlyConfigured
+from tq.contracts.results import BackendCap
+from tq.errors import ImproperlyConfigured, PluginError
 from tq.plugins import registry
 from tq.policy.route import QueueInfo, Router
 from tq.policy.times import LocalZone
@@ -103,15 +104,28 @@ class Connections:
         url = self.conf.result_backend
         if url is None or url.startswith("disabled"):
             return None
-        return self._once(
-            "backend",
-            lambda: registry.load_backend(
-                url,
-                self.conf.result_backend_transport_options,
-                serializer=self._result_serializer(),
-                expires=self.conf.result_expires,
-            ),
+        return self._once("backend", lambda: self._new_backend(url))
+
+    def _new_backend(self, url: str) -> ResultBackend:
+        made = registry.load_backend(
+            url,
+            self.conf.result_backend_transport_options,
+            serializer=self._result_serializer(),
+            expires=self.conf.result_expires,
         )
+        if BackendCap.REPLIES in made.capabilities:
+            made.over(self.broker)
+        return made
+
+    @cached_property
+    def replies(self) -> ResultBackend | None:
+        """The result backend, where results come as replies to this process."""
+        try:
+            backend = self.backend
+        except PluginError:
+            # Who only sends needs no driver for results.
+            return None
+        return backend if backend is not None and BackendCap.REPLIES in backend.capabilities else None
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         """Two threads that need a connection at the same time get one: `cached_property` does not see to it."""
@@ -185,8 +199,8 @@ class Connections:
             connection = self.__dict__.pop(name, None)
             if connection is not None:
                 connection.close()
-        self.__dict__.pop("publisher", None)
-        self.__dict__.pop("waiter", None)
+        for name in ("publisher", "waiter", "replies"):
+            self.__dict__.pop(name, None)
 
     def __enter__(self) -> Self:
         return self

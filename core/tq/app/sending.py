@@ -19,7 +19,7 @@ from tq.canvas.stamps import names_of
 from tq.client.call import CALL_OPTIONS, NO_OPTIONS, ROUTING, CallOptions, call_options, make_call
 from tq.client.publisher import Publisher
 from tq.contracts.broker import Cap
-from tq.errors import TaskLocked
+from tq.errors import BackendUnavailable, BrokerUnavailable, TaskLocked
 from tq.policy.route import Route
 from tq.policy.times import iso, start_of
 from tq.records import Envelope
@@ -87,7 +87,7 @@ class Sending(Connections):
             kwargs,
             options,
             now=time.time(),
-            reply_to=self._oid,
+            reply_to=self._oid if self.replies is None else self.replies.address(),
             ignore_result=self._ignores(task),
             parent=parent,
             zone=self.timezone,
@@ -134,10 +134,10 @@ class Sending(Connections):
 
         return Publisher(self.broker, timeout=self.conf.broker_publish_timeout, **publishing_hooks(self))
 
-    def observed(self, envelope: Envelope) -> Envelope:
-        """Tell the observers of a message that a worker stores together with the end of the task it follows."""
+    def observed(self, envelope: Envelope, follows: Sequence[str]) -> Envelope:
+        """Tell the observers of a message that a worker stores together with the end of the tasks it follows."""
         if self.publisher.publishing is not None:
-            self.publisher.publishing(envelope=envelope, follows=True)
+            self.publisher.publishing(envelope=envelope, follows=follows)
         if self.conf.task_send_sent_event:
             self.events.sent(envelope)
         return envelope
@@ -147,6 +147,11 @@ class Sending(Connections):
         self.__dict__.pop("publisher", None)
 
     def _publish(self, envelopes: Sequence[Envelope], options: CallOptions) -> None:
+        if self.replies is not None:
+            try:
+                self.replies.listen()
+            except BackendUnavailable as exc:
+                raise BrokerUnavailable(str(exc), url=exc.url) from exc
         self.publisher.publish(
             envelopes,
             retry=self.conf.task_publish_retry if options.retry is None else options.retry,
@@ -220,7 +225,7 @@ class Sending(Connections):
             compression=said.compression or task.compression or call.compression,
         )
         delay = 0.0 if start is None else max(0.0, start - now)
-        return self.observed(self._to(route, call, delay, written))
+        return self.observed(self._to(route, call, delay, written), (call.id,))
 
 
 def _routing(options: CallOptions) -> dict[str, Any]:

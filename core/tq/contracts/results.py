@@ -34,6 +34,7 @@ from tq.errors import ImproperlyConfigured
 from tq.options import mask_url, parse_options
 
 if TYPE_CHECKING:
+    from tq.contracts.broker import Broker
     from tq.contracts.serializer import Serializer
     from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
 
@@ -50,6 +51,9 @@ class BackendCap(enum.Flag):
     """What was stored survives a restart (as far as the server is set to)."""
     SHARED = enum.auto()
     """Several processes may use one URL."""
+    REPLIES = enum.auto()
+    """Documents go to the process that asked for the task, and nobody else can read them: `over`, `address` and
+    `listen`. Rules 1 to 3 hold for that process."""
     GROUPS = enum.auto()
     """Counts the ends of the members of a group: chords work."""
 
@@ -102,6 +106,20 @@ class ResultBackend(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close connections. Idempotent; never raises because the server is gone."""
+
+    def over(self, broker: Broker) -> None:
+        """`BackendCap.REPLIES`: results travel through this broker. Called once, right after `__init__`; connects
+        to nothing. Raises `ImproperlyConfigured` for a broker that cannot carry them."""
+        raise NotImplementedError
+
+    def address(self) -> str:
+        """`BackendCap.REPLIES`: what calls of this process name as `reply_to`; connects to nothing."""
+        raise NotImplementedError
+
+    def listen(self) -> None:
+        """`BackendCap.REPLIES`: results of what is sent from now on will be heard. Called before each publish,
+        so it must be cheap. Raises `BackendUnavailable`."""
+        raise NotImplementedError
 
     def after_fork(self) -> None:
         """Forget connections inherited from the parent process, without touching the parent's sockets."""

@@ -7,9 +7,10 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from tq.contracts.results import ResultBackend
+from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import ImproperlyConfigured
 from tq.plugins.kinds import BACKEND
+from tq.testing.needs import unless
 from tq.testing.result_kit import ResultKit, success
 
 
@@ -47,6 +48,7 @@ class Opening:
         backend.close()
         kit.backend().close()
 
+    @unless(BackendCap.REPLIES)
     def test_closing_a_backend_keeps_its_results(self, kit: ResultKit, task_id: str) -> None:
         first = kit.backend()
         first.store([success(task_id, 7)])

@@ -9,7 +9,7 @@ import pytest
 
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.testing.forks import in_child
-from tq.testing.needs import needs
+from tq.testing.needs import needs, unless
 from tq.testing.result_kit import ResultKit, success
 
 
@@ -33,6 +33,7 @@ class Processes:
 
     @needs(BackendCap.SHARED)
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+    @unless(BackendCap.REPLIES)
     def test_a_result_of_a_child_wakes_the_parent(
         self, kit: ResultKit, backend: ResultBackend, task_id: str
     ) -> None:

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import pytest
 
-from tq.contracts.results import ResultBackend
+from tq.contracts.results import BackendCap, ResultBackend
 from tq.records import TaskMeta
+from tq.testing.needs import unless
 from tq.testing.result_kit import ResultKit, failure, success
 from tq.testing.threads import at_once
 
@@ -46,6 +47,7 @@ class States:
         backend.store([TaskMeta(task_id, "STARTED"), success(task_id, 1), failure(task_id)])
         assert backend.get([task_id]) == {task_id: success(task_id, 1)}
 
+    @unless(BackendCap.REPLIES)
     def test_success_is_final_while_others_store(self, kit: ResultKit, task_id: str) -> None:
         backends = [kit.backend() for _ in range(4)]
 

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from tq.contracts.results import ResultBackend
+from tq.contracts.results import BackendCap, ResultBackend
 from tq.records import TaskMeta
+from tq.testing.needs import unless
 from tq.testing.result_kit import ResultKit, failure, success
 from tq.testing.threads import at_once
 from tq.wire.ids import new_id
@@ -41,6 +42,7 @@ class Waiting:
     def test_wait_of_nothing_returns_nothing(self, backend: ResultBackend) -> None:
         assert backend.wait([], 0.0) == {}
 
+    @unless(BackendCap.REPLIES)
     def test_wait_is_woken_by_another_instance(
         self, kit: ResultKit, backend: ResultBackend, task_id: str
     ) -> None:
@@ -53,6 +55,7 @@ class Waiting:
         with later(kit, [failure(task_id)], backend):
             assert backend.wait([task_id], kit.patience) == {task_id: failure(task_id)}
 
+    @unless(BackendCap.REPLIES)
     def test_wait_is_not_ended_by_a_state_that_is_not_final(
         self, kit: ResultKit, backend: ResultBackend, task_id: str
     ) -> None:
@@ -67,11 +70,13 @@ class Waiting:
         backend.store([success(task_id, 1) for task_id in ready] + [TaskMeta(others[0], "STARTED")])
         assert set(backend.wait([*others, *ready], 30.0)) == set(ready)
 
+    @unless(BackendCap.REPLIES)
     def test_wait_for_many_is_woken_by_the_first(self, kit: ResultKit, backend: ResultBackend) -> None:
         task_ids = [new_id() for _ in range(50)]
         with later(kit, [success(task_ids[33], 33)]):
             assert set(backend.wait(task_ids, kit.patience)) == {task_ids[33]}
 
+    @unless(BackendCap.REPLIES)
     def test_waiting_again_and_again_collects_all(self, kit: ResultKit, backend: ResultBackend) -> None:
         task_ids = [new_id() for _ in range(60)]
 
@@ -89,6 +94,7 @@ class Waiting:
 
         at_once([store, collect])
 
+    @unless(BackendCap.REPLIES)
     def test_threads_may_wait_on_one_backend(self, kit: ResultKit, backend: ResultBackend) -> None:
         task_ids = [new_id() for _ in range(6)]
         with later(kit, [success(task_id, task_id) for task_id in task_ids]):
