@@ -15,11 +15,11 @@ from tests.processes.program import ROOT, clean_environment
 class CeleryClient:
     """Each method of `tests.interop.celery_side.Client`, over a pipe. A pipe that ends ends the process."""
 
-    def __init__(self, python: Path, url: str) -> None:
+    def __init__(self, python: Path, url: str, backend: str = "") -> None:
         self._process = subprocess.Popen(
             [str(python), "-m", "tests.interop.celery_side"],
             cwd=ROOT,
-            env=clean_environment() | {"TQ_TEST_REDIS": url, "PYTHONPATH": str(ROOT)},
+            env=clean_environment() | celery_environment(url, backend) | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -45,6 +45,11 @@ class CeleryClient:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def celery_environment(url: str, backend: str = "") -> dict[str, str]:
+    """What `tests.interop.celery_side` wants to know."""
+    return {"TQ_TEST_BROKER": url, "TQ_TEST_BACKEND": backend or url}
 
 
 def celery_worker_command(python: Path, pool: str, *more: str) -> list[str | Path]:

@@ -16,12 +16,13 @@ from kombu import serialization  # type: ignore[import-not-found,unused-ignore]
 
 from tests.interop import bodies
 
-URL = os.environ["TQ_TEST_REDIS"]
+URL = os.environ["TQ_TEST_BROKER"]
+RESULTS = os.environ.get("TQ_TEST_BACKEND", URL)
 
 
 def make_app(**settings: Any) -> Any:
     """A Celery app with the tasks of both sides."""
-    made = Celery("shop", broker=URL, backend=URL, set_as_current=False)
+    made = Celery("shop", broker=URL, backend=RESULTS, set_as_current=False)
     made.conf.update(broker_connection_retry_on_startup=True, worker_hijack_root_logger=False, **settings)
     bodies.register(made)
     return made

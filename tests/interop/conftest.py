@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop import bodies
-from tests.interop.celery_client import CeleryClient, celery_worker_command
+from tests.interop.celery_client import CeleryClient, celery_environment, celery_worker_command
 from tests.processes import Ledger, Program, Workers
 from tests.processes.ledger import VARIABLE
 from tests.services.redis import RedisServer
@@ -22,6 +22,12 @@ def url(shared_redis: RedisServer) -> str:
     """Where both parties meet."""
     shared_redis.flush()
     return shared_redis.url
+
+
+@pytest.fixture(scope="module")
+def backend(url: str) -> str:
+    """Where both parties leave results."""
+    return url
 
 
 @pytest.fixture(scope="module")
@@ -39,29 +45,29 @@ def celery(celery_python: Path, shared_redis: RedisServer) -> Iterator[CeleryCli
 
 
 @pytest.fixture(scope="module")
-def tq(url: str) -> Iterator[TQ]:
+def tq(url: str, backend: str) -> Iterator[TQ]:
     """A tq client with the tasks of both sides."""
-    app = TQ("client", broker=url, backend=url, set_as_current=False)
+    app = TQ("client", broker=url, backend=backend, set_as_current=False)
     bodies.register(app)
     yield app
     app.close()
 
 
 @pytest.fixture(scope="module")
-def workers(url: str, ledger: Ledger) -> Iterator[Workers]:
+def workers(url: str, backend: str, ledger: Ledger) -> Iterator[Workers]:
     """Starts tq workers."""
-    started = Workers("tests.interop.tq_side", url, url, ledger)
+    started = Workers("tests.interop.tq_side", url, backend, ledger)
     yield started
     started.close()
 
 
 @pytest.fixture(scope="module")
-def start_celery(celery_python: Path, url: str, ledger: Ledger) -> Iterator[StartCelery]:
+def start_celery(celery_python: Path, url: str, backend: str, ledger: Ledger) -> Iterator[StartCelery]:
     """Starts Celery workers: `start_celery("solo")`."""
     started: list[Program] = []
 
     def start(pool: str = "solo", *more: str) -> Program:
-        environment = {"TQ_TEST_REDIS": url, VARIABLE: str(ledger.path)}
+        environment = celery_environment(url, backend) | {VARIABLE: str(ledger.path)}
         program = Program(celery_worker_command(celery_python, pool, *more), environment)
         started.append(program)
         program.wait_for(" ready.")

@@ -26,7 +26,7 @@ def start_monitor(celery_python: Path, url: str) -> Iterator[Callable[..., Progr
     started: list[Program] = []
 
     def start(*words: str) -> Program:
-        environment = {"TQ_TEST_REDIS": url, "PYTHONUNBUFFERED": "1", "FLOWER_UNAUTHENTICATED_API": "true"}
+        environment = {"TQ_TEST_BROKER": url, "PYTHONUNBUFFERED": "1", "FLOWER_UNAUTHENTICATED_API": "true"}
         program = Program(
             [os.fspath(celery_python), "-m", "celery", "-A", "tests.interop.celery_side:app", *words],
             environment,

@@ -10,6 +10,7 @@ from tq.contracts.broker import Broker, Cap, Consumer
 from tq.errors import EncodeError, PublishError
 from tq.records import DeadLetter, Envelope, Queue, QueueStats
 from tq_amqp.address import read_addresses
+from tq_amqp.backend import RpcBackend
 from tq_amqp.connect import Connector
 from tq_amqp.consumer import AmqpConsumer
 from tq_amqp.faults import Server
@@ -50,6 +51,7 @@ class AmqpBroker(Broker):
         self._publishing = Lane(self._connector, self._outlet)
         self._asking = Lane(self._connector, self._outlet)
         self.max_body = chosen.max_message_size  # type: ignore[misc]
+        self._replies: RpcBackend | None = None
         self._claim()
 
     def __repr__(self) -> str:
@@ -88,7 +90,13 @@ class AmqpBroker(Broker):
 
         names = tuple(dict.fromkeys(queues))
         return AmqpConsumer(
-            consumer_id, names, connect, self._office, self._server, timeout=self.options.socket_timeout
+            consumer_id,
+            names,
+            connect,
+            self._office,
+            self._server,
+            timeout=self.options.socket_timeout,
+            replies=lambda: self._replies,
         )
 
     def close(self) -> None:
@@ -134,6 +142,13 @@ class AmqpBroker(Broker):
         chosen = set(ids)
         doing = f"drop dead letters of queue {queue!r}"
         return self._ask(lambda outlet, until: self._letters.drop(outlet, queue, chosen, until), doing)
+
+    def joins(self, backend: object) -> bool:
+        """True for an `RpcBackend`: from then on `settle` sends results to who asked for them."""
+        if not isinstance(backend, RpcBackend):
+            return False
+        self._replies = backend
+        return True
 
     # -- parts ---------------------------------------------------------------------------------------------
 

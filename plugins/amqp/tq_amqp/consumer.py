@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from tq.contracts.broker import Consumer
 from tq.errors import TQError
-from tq.records import Action, Delivery, Message, Settlement
+from tq.records import Action, Delivery, Envelope, Message, Settlement
 from tq_amqp import messages
+from tq_amqp.backend import RpcBackend
 from tq_amqp.bell import Bell
 from tq_amqp.faults import Server
 from tq_amqp.outgoing import Office, Outgoing
@@ -41,6 +44,7 @@ class AmqpConsumer(Consumer):
         server: Server,
         *,
         timeout: float,
+        replies: Callable[[], RpcBackend | None],
     ) -> None:
         self.id = consumer_id
         self._queues = queues
@@ -48,6 +52,7 @@ class AmqpConsumer(Consumer):
         self._office = office
         self._server = server
         self._timeout = timeout
+        self._replies = replies
         self._bell = Bell()
         self._access = threading.Lock()
         self._session: Session | None = None
@@ -183,6 +188,9 @@ class AmqpConsumer(Consumer):
         message, added = messages.read(incoming, queue)
         receipt = next(self._receipts)
         returns = added.get(messages.DELIVERY_COUNT, 0)
+        replies = self._replies()
+        if replies is not None and isinstance(message, Message):
+            replies.remember(str(message.headers.get("id")), str(message.properties.get("reply_to") or ""))
         self._held[receipt] = Held(incoming.tag, returns if isinstance(returns, int) else 0)
         return Delivery(message, queue, receipt, 0, len(incoming.body))
 
@@ -208,11 +216,22 @@ class AmqpConsumer(Consumer):
         return answers
 
     def _outgoing(self, settlement: Settlement) -> list[Outgoing]:
-        out = [each for envelope in settlement.publish for each in self._office.send(envelope)]
+        out = self._answers(settlement)
         if settlement.action is Action.DEAD:
             out.append(self._office.bury(settlement.delivery, settlement.reason, time.time()))
         elif settlement.action is Action.REQUEUE and self._copies(settlement):
             out.append(self._office.again(settlement.delivery, settlement.delay))
+        return out
+
+    def _answers(self, settlement: Settlement) -> list[Outgoing]:
+        """The result, and the messages that follow; what follows a task answers to who asked for the task."""
+        replies, message = self._replies(), settlement.delivery.message
+        if replies is None or not isinstance(message, Message):
+            return [each for envelope in settlement.publish for each in self._office.send(envelope)]
+        caller = str(message.properties.get("reply_to") or "")
+        out = [replies.reply(settlement.result, caller)] if settlement.result is not None and caller else []
+        for envelope in settlement.publish:
+            out += self._office.send(_for(caller, envelope))
         return out
 
     def _copies(self, settlement: Settlement) -> bool:
@@ -237,3 +256,9 @@ class AmqpConsumer(Consumer):
         session.give_back([self._held[receipt].tag for receipt in back])
         for receipt in mine:
             del self._held[receipt]
+
+
+def _for(caller: str, envelope: Envelope) -> Envelope:
+    message = envelope.message
+    properties = {**message.properties, "reply_to": caller}
+    return msgspec.structs.replace(envelope, message=msgspec.structs.replace(message, properties=properties))

@@ -41,3 +41,10 @@ class BrokerOptions(Options, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The dead letters of queue Q lie in Q with this behind it."""
     max_message_size: int = 2**24
     """Bytes; what RabbitMQ 4 takes unless it is told otherwise."""
+
+
+class BackendOptions(Options, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Options of the result backend."""
+
+    persistent: bool = False
+    """Write results to the server's disk, as `result_persistent` does."""

@@ -16,7 +16,8 @@ from tq_amqp.topology import Declarer, Topology
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message, ready to be sent. `delayed`: it goes through the ladder first. `plain`: a queue for dead letters."""
+    """One message, ready to be sent. `delayed`: it goes through the ladder first. `plain`: into a queue for dead
+    letters. `reply`: to a queue that its reader makes, and no harm is done where it is gone."""
 
     exchange: str
     key: str
@@ -25,6 +26,7 @@ class Outgoing:
     queue: str
     delayed: bool = False
     plain: bool = False
+    reply: bool = False
 
 
 class Office:
@@ -88,6 +90,8 @@ class Office:
 
     def prepare(self, out: Outgoing, declarer: Declarer, until: float) -> None:
         """Make sure that what `out` needs exists. Raises `Refused`, `Down`, `EncodeError`."""
+        if out.reply:
+            return
         if out.plain:
             declarer.plain(out.queue, until)
         elif out.delayed:

@@ -1,0 +1,1 @@
+"""Celery and tq on one RabbitMQ, with results over `rpc://`."""
