@@ -85,7 +85,7 @@ def test_observers_hear_of_each_message_once_however_often_it_is_tried() -> None
         failed=lambda envelope, exception: told.append("failed"),
     )
     publisher.publish([envelope(), envelope()], policy={"interval_step": 0.001})
-    assert told == ["before False", "before False", "after", "after"]
+    assert told == ["before ()", "before ()", "after", "after"]
 
 
 def test_observers_hear_of_messages_that_are_given_up() -> None:

@@ -146,7 +146,7 @@ def after_run(app: TQ, call: TaskCall, outcome: Outcome, delivery: Delivery) -> 
     """Messages, members and ends that follow a run."""
     new_ids = numbered(notes.line_of(call))
     if outcome.state == states.SUCCESS:
-        found = _sent(app, after_success(call, outcome.value, new_ids))
+        found = _sent(app, after_success(call, outcome.value, new_ids), (call.id,))
         status, document = states.SUCCESS, outcome.value
     else:
         exc = outcome.value if isinstance(outcome.value, BaseException) else _ignored(call, outcome)
@@ -174,7 +174,11 @@ def after_chord(app: TQ, body: Mapping[str, Any], group_id: str, count: GroupCou
     error = failure_of(count)
     if error is None:
         try:
-            return _sent(app, after_group(body, count, numbered(f"{group_id}:body")))
+            return _sent(
+                app,
+                after_group(body, count, numbered(f"{group_id}:body")),
+                [part.task_id for part in count.parts],
+            )
         except Exception as exc:
             # Bodies come with messages and may be anything; their results are waited for.
             logger.exception("the body of chord %s cannot be sent", group_id)
@@ -212,7 +216,8 @@ def _told(
     new_ids: Callable[[], str],
 ) -> FollowUp:
     """Error callbacks: tasks of this app with more than one argument are called here, others are sent."""
-    return _sent(app, errors_of(call, tell_here(app, call, errbacks, exc, traceback), new_ids))
+    found = errors_of(call, tell_here(app, call, errbacks, exc, traceback), new_ids)
+    return _sent(app, found, (call.id,))
 
 
 def tell_here(
@@ -260,11 +265,11 @@ def _call_here(
         current_request.reset(token)
 
 
-def _sent(app: TQ, found: Launch) -> FollowUp:
+def _sent(app: TQ, found: Launch, follows: Sequence[str]) -> FollowUp:
     if found.groups:
         require_groups(app)
     return FollowUp(
-        tuple(app.observed(app.step_envelope(step, follows=True)) for step in found.steps),
+        tuple(app.observed(app.step_envelope(step, follows=True), follows) for step in found.steps),
         tuple(found.groups),
         children=tuple(node.as_tuple() for node in found.results),
     )
@@ -295,7 +300,8 @@ def replace_task(app: TQ, request: Request, signature: Mapping[str, Any]) -> Ign
     own = list(flow)
     flow += in_a_row(tuple(reversed(call.chain or ())))
     shared = {"root_id": call.root_id or call.id, "parent_id": call.parent_id}
-    follow = _sent(app, launch(flow, numbered(f"{notes.line_of(call)}:new"), (), None, shared))
+    new = launch(flow, numbered(f"{notes.line_of(call)}:new"), (), None, shared)
+    follow = _sent(app, new, (call.id,))
     request.follow_ups += follow.publish
     request.starts += follow.starts
     request.notes += notes.of_replacement(app, call, own)

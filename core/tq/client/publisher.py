@@ -49,7 +49,7 @@ class Publisher:
         """
         if self.publishing is not None:
             for envelope in batch:
-                self.publishing(envelope=envelope, follows=False)
+                self.publishing(envelope=envelope, follows=())
         try:
             errors = self._publish(batch, retry, policy or {}, self._timeout if timeout is None else timeout)
         except Exception as exc:

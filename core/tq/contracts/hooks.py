@@ -225,11 +225,12 @@ def message_rejected(delivery: Delivery, reason: str) -> None:
 
 
 @hookspec
-def message_publishing(envelope: Envelope, follows: bool) -> None:
+def message_publishing(envelope: Envelope, follows: Sequence[str]) -> None:
     """A message is about to be published, on the thread of the caller, once for each message of a batch.
 
-    What `follows` a task in a worker (its retry, callbacks, the next of its chain, the body of its chord) is stored
-    together with the end of that task; neither of the next two is called for it.
+    `follows` are the ids of the tasks that it follows in a worker, as a retry, a callback, the next of a chain or the
+    body of a chord (all members). It is stored together with the end of the last one; neither of the next two is
+    called for it. Empty: it is published now.
 
     May change `envelope.message.headers` and `.properties` in place, to carry a trace for example; the values
     must be of types that JSON has. The body is written already.

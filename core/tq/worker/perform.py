@@ -115,7 +115,12 @@ class Performing(Telling):
     def _forced(self, run: Run) -> Outcome:
         """What became of a body that was ended by a stop of the worker, or by its revocation."""
         assert run.call is not None
-        return self._revoked(run.call, "terminated") if run.revoked else GIVEN_BACK
+        if not run.revoked:
+            return GIVEN_BACK
+        outcome = self._revoked(run.call, "terminated")
+        if self.observers.task_postrun is not None:
+            self.observers.task_postrun(request=run.request, state=outcome.state, retval=outcome.value)
+        return outcome
 
     def _exception(self, run: Run, exc: BaseException) -> Outcome:
         plan = run.plan
