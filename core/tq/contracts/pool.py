@@ -124,6 +124,19 @@ class Pulse(Protocol):
         """The engine is about to ask for messages."""
 
 
+@runtime_checkable
+class Notebook(Protocol):
+    """What a seat of a child may have besides, so that its parent can say what a death has lost: a task that was
+    acknowledged before it ran."""
+
+    @property
+    def noted(self) -> bytes:
+        """What was noted last, whole; readable when the process is dead."""
+
+    def note(self, data: bytes) -> None:
+        """Note this in place of what was noted before; empty: nothing."""
+
+
 class Job(Protocol):
     """One body to run, for pools with slots. `run` never raises; it reports to the engine itself."""
 

@@ -11,7 +11,7 @@ from tq.records import Action, Lock, Settlement, TaskMeta, Undecodable
 from tq.wire.call import TaskCall
 from tq.wire.exceptions import exception_document
 from tq.wire.locks import lock_of
-from tq.worker.documents import extended
+from tq.worker.documents import extended, started_document
 from tq.worker.follow import NOTHING, Followed, FollowUp
 from tq.worker.outcome import GIVEN_BACK, Outcome, cause_of, traceback_text
 from tq.worker.run import Run
@@ -47,6 +47,13 @@ class Concluding(Steps):
                 result=self.result_of(run, run.outcome),
                 unlock=_lock(run),
             )
+
+    def starting(self, run: Run, pid: int) -> TaskMeta | None:
+        """STARTED, to be stored with an early acknowledgement: the only trace, should the whole worker die."""
+        assert run.plan is not None
+        assert run.call is not None
+        kept = self.freeze is not None and not run.plan.ignores(run.call)
+        return started_document(run, self.hostname, pid) if kept else None
 
     def _conclude(self, run: Run) -> Settlement:
         outcome = run.outcome or GIVEN_BACK

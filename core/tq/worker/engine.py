@@ -21,6 +21,7 @@ from tq.errors import BrokerError, SoftTimeLimitExceeded
 from tq.policy.batch import LARGEST, BatchSize
 from tq.records import Action, Delivery, Settlement
 from tq.worker.alarm import Alarm
+from tq.worker import early
 from tq.worker.documents import started_document
 from tq.worker.execute import Executor
 from tq.worker.link import Link, Stores
@@ -171,7 +172,7 @@ class InlineEngine:
             self._done.append(Settlement(delivery, Action.REQUEUE))
 
     def _perform(self, run: Run) -> None:
-        if run.plan.track_started:  # type: ignore[union-attr]
+        if run.plan.track_started and run.plan.acks_late:  # type: ignore[union-attr]
             self._link.store(started_document(run, self._executor.hostname, os.getpid()))
         run.started = time.monotonic()
         self._in_body = True
@@ -183,8 +184,11 @@ class InlineEngine:
             run.outcome = run.outcome or GIVEN_BACK
         finally:
             self._in_body = False
+            early.ended(run)
 
+            early.erase(self._seat)
     def _acknowledged(self, run: Run) -> bool:
+            early.erase(self._seat)
         """Acknowledge before the body runs (`acks_late=False`: at most once); False: do not run it."""
         with self._access:
             try:
@@ -205,6 +209,7 @@ class InlineEngine:
     # -- the helper thread ---------------------------------------------------------------------------------
 
     def _relieve(self, ended: threading.Event) -> None:
+        early.note(self._seat, run.delivery)
         seen = 0.0
         kept = time.monotonic()
         while not ended.is_set():

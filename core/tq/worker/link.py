@@ -158,6 +158,23 @@ class Link:
         try:
             if self._stores.backend is not None:
                 self._stores.backend.store([meta])
+    def acknowledge(self, delivery: Delivery, started: TaskMeta | None) -> bool:
+        """Acknowledge a delivery that runs next, and store that it does; False: it must not run.
+
+        While the broker is away it is tried again: whether an attempt took effect, only the next one tells.
+        """
+        if started is not None and not self._joined:
+            self.store(started)
+            started = None
+        delays = self._delays()
+        while True:
+            try:
+                return all(self.settle([Settlement(delivery, result=started)]))
+            except BrokerError as exc:
+                logger.warning("a task is not started, for it could not be acknowledged first: %s", exc)
+                if not self._pause(exc, next(delays), False):
+                    return False
+
         except BackendError as exc:
             logger.warning("could not store %s of task %s: %s", meta.status, meta.task_id, exc)
 

@@ -22,6 +22,7 @@ from tq.errors import (
 from tq.records import Action, Delivery, Undecodable
 from tq.request import Request
 from tq.wire.protocol import TaskCall, identify, read_task
+from tq.worker import early
 from tq.worker.execute import Executor
 from tq.worker.link import Stores
 from tq.worker.outcome import Outcome
@@ -30,14 +31,16 @@ from tq.worker.run import Run
 logger = logging.getLogger("tq.worker")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Loss:
-    """A consumer that is gone. `running` are receipts that it was computing; with a `verdict` they end so."""
+    """A consumer that is gone. `running` are receipts that it was computing; with a `verdict` they end so. `early` is
+    what it had acknowledged before it ran it."""
 
     consumer_id: str
     running: tuple[int, ...]
     cause: str
     verdict: Exception | None = None
+    early: Delivery | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class Losses:
         running = (seat.receipt,) if charge and seat.receipt >= 0 else ()
         # Without the capability, the store's own timers give back what was lent.
         if seat.consumer_id and Cap.LEASE in self.stores.broker.capabilities:
-            self.waiting.append(Loss(seat.consumer_id, running, cause, verdict))
+            self.waiting.append(Loss(seat.consumer_id, running, cause, verdict, early.noted(seat)))
             self.wake.set()
 
     def settle(self) -> None:
@@ -92,6 +95,7 @@ class Losses:
 
     def _take(self, loss: Loss) -> None:
         broker = self.stores.broker
+        self._end_early(loss)
         action = Action.REQUEUE
         if loss.verdict is not None and loss.running:
             # The result is stored before the message goes: a crash between the two repeats, and never loses.
@@ -106,6 +110,16 @@ class Losses:
             max_attempts=self.max_attempts,
         )
         self.quarantined(dead, loss.cause)
+
+    def _end_early(self, loss: Loss) -> None:
+        """End what the broker has no more; what it still has was not acknowledged yet, and did not begin."""
+        if loss.early is None:
+            return
+        receipt = loss.early.receipt
+        if not (isinstance(receipt, int) and self.stores.broker.held(loss.consumer_id, (receipt,))):
+            lost = WorkerLost(f"{loss.cause}; it was acknowledged before it ran, and is not run again")
+            self._conclude(loss.early, loss.verdict or lost)
+        loss.early = None
 
     def _conclude(self, delivery: Delivery, exc: Exception) -> None:
         """Store the end of a task whose process cannot, count it in its chord, and send its error callbacks."""

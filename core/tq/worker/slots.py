@@ -22,6 +22,7 @@ from tq.contracts.pool import Seat, Spawn, StopMode
 from tq.errors import BrokerError
 from tq.policy.batch import LARGEST, BatchSize
 from tq.records import Action, Delivery, Settlement
+from tq.worker import early
 from tq.worker.documents import started_document
 from tq.worker.engine import IDLE_WAIT, NO_WORKER_LIMITS, PATIENCE, Limits, drain
 from tq.worker.execute import Executor
@@ -178,7 +179,7 @@ class SlotsEngine:
                 self._suspect, self._alone_until = job, time.monotonic() + self._alone
                 break
         for job in jobs:
-            if job.record.plan.track_started:  # type: ignore[union-attr]
+            if job.record.plan.track_started and job.record.plan.acks_late:  # type: ignore[union-attr]
                 self._link.store(started_document(job.record, self.executor.hostname, os.getpid()))
         for job in jobs:
             self._spawn(job, job.seat)
@@ -211,11 +212,8 @@ class SlotsEngine:
 
     def _acknowledge(self, run: Run) -> Run:
         """Acknowledge before the body runs (`acks_late=False`)."""
-        try:
-            if all(self._link.settle([Settlement(run.delivery)])):
-                return run
-        except BrokerError as exc:
-            logger.warning("not started, for it could not be acknowledged first: %s", exc)
+        if self._link.acknowledge(run.delivery, self.executor.starting(run, os.getpid())):
+            return run
         return Run(run.delivery, run.call, run.plan, outcome=Outcome(states.IGNORED, requeue=True))
 
     # -- the end of a body, on its own thread ----------------------------------------------------------------
@@ -237,6 +235,8 @@ class SlotsEngine:
             self._link.interrupt()
 
     # -- parts ---------------------------------------------------------------------------------------------
+        if not run.plan.acks_late:  # type: ignore[union-attr]
+            early.ended(run)
 
     def _settlements(self) -> list[Settlement]:
         """What is done, without what an older consumer received."""
@@ -278,7 +278,9 @@ class SlotsEngine:
         abandoned = []
         for seat in list(self._running):
             job = self._running.pop(seat, None)
-            if job is not None and job.record.plan and job.record.plan.acks_late:
+            if job is None:
+                continue
+            if job.record.plan and job.record.plan.acks_late:
                 abandoned.append(Settlement(job.record.delivery, Action.REQUEUE))
         self._settle_last(abandoned)
         self._link.close()
@@ -291,3 +293,5 @@ class SlotsEngine:
     def _seats_taken(self, consumer_id: str) -> None:
         for seat in self._seats:
             seat.consumer_id = consumer_id
+            else:
+                self._link.effects(self.executor.conclude(early.broken_off(job.record)))

@@ -12,6 +12,7 @@ from tq.contracts.pool import Pool, PoolCap, Seat
 from tq.records import Delivery, Revocation, Undecodable
 from tq.wire.protocol import identify
 from tq.wire.stamps import stamp_keys
+from tq.worker.early import noted
 from tq.worker.revocations import FRESH, Revocations
 
 logger = logging.getLogger("tq.worker")
@@ -50,7 +51,8 @@ class Terminations:
         consumer_id, receipt = seat.consumer_id, seat.receipt
         if not consumer_id or receipt < 0:
             return
-        for delivery in self._broker.held(consumer_id, (receipt,)):
+        own = noted(seat)
+        for delivery in [own] if own is not None else self._broker.held(consumer_id, (receipt,)):
             names = _names_of(delivery)
             found = next((self._wanted[name] for name in names if name in self._wanted), None)
             if found is not None and self._pool.terminate(seat, receipt, _number(found[0])):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tq.contracts.pool import Notebook
 from tq.errors import ImproperlyConfigured
 from tq_prefork.seat import NAME_LIMIT, Running, SharedSeat
 
@@ -105,3 +106,34 @@ def test_the_parent_sees_when_the_engine_came_round() -> None:
     seat.come_round()
     assert before - 0.002 <= seat.came_round <= time.monotonic()
     assert seat.receipt == -1
+
+
+def test_a_note_of_any_size_is_read_whole_by_the_parent_of_a_child_that_was_killed() -> None:
+    for data in (b"", b"short", os.urandom(3_000_000), b"shorter"):
+        seat = SharedSeat()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                seat.note(b"x" * 100)
+                seat.note(data)
+                os.kill(os.getpid(), signal.SIGKILL)
+            finally:
+                os._exit(1)
+        os.waitpid(pid, 0)
+        assert seat.noted == data
+
+
+def test_a_seat_has_no_note_at_first_and_can_forget_one() -> None:
+    seat = SharedSeat()
+    assert isinstance(seat, Notebook)
+    assert seat.noted == b""
+    seat.note(b"something")
+    seat.note(b"")
+    assert seat.noted == b""
+
+
+def test_where_there_is_no_file_in_memory_another_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    seat = SharedSeat()
+    seat.note(b"something")
+    assert seat.noted == b"something"

@@ -9,9 +9,11 @@ that took longer than that reads again.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+import tempfile
 import time
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tq.errors import ImproperlyConfigured
 
@@ -22,9 +24,9 @@ _BODY = struct.Struct("@qdddq")
 # length, text
 _NAME = struct.Struct(f"@q{NAME_LIMIT + 1}s")
 # Words at the start: the number of the current body record, that of the current name, whether the child ended,
-# and when its engine last came round (milliseconds).
-_BODY_NUMBER, _NAME_NUMBER, _ENDED, _CAME_ROUND = 0, 1, 2, 3
-_BODIES_AT = 32
+# when its engine last came round (milliseconds), and the length of the note.
+_BODY_NUMBER, _NAME_NUMBER, _ENDED, _CAME_ROUND, _NOTED = 0, 1, 2, 3, 4
+_BODIES_AT = 40
 _NAMES_AT = _BODIES_AT + _PLACES * _BODY.size
 _SIZE = _NAMES_AT + _PLACES * _NAME.size
 
@@ -42,11 +44,13 @@ class Running(NamedTuple):
 class SharedSeat:
     """The seat of one child, for one life; made by the parent directly before the fork."""
 
-    __slots__ = ("_finished", "_map", "_number", "_runs", "_words")
+    __slots__ = ("_finished", "_map", "_number", "_paper", "_runs", "_words")
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, _SIZE)
         self._words = memoryview(self._map)[:_BODIES_AT].cast("q")
+        # A note may be of any size, and the page has to be there before the fork.
+        self._paper = _paper()
         self._number = 0
         self._finished = 0
         self._runs = False
@@ -79,6 +83,14 @@ class SharedSeat:
     def say_ended(self) -> None:
         """The engine returned: this life ended as it should, whatever exit status follows."""
         self._words[_ENDED] = 1
+
+    def note(self, data: bytes) -> None:
+        """Note this for the parent; empty: nothing. The length is written last, and by itself."""
+        self._words[_NOTED] = 0
+        written = 0
+        while written < len(data):
+            written += os.pwrite(self._paper.fileno(), data[written:], written)
+        self._words[_NOTED] = len(data)
 
     # -- both sides ----------------------------------------------------------------------------------------
 
@@ -147,3 +159,21 @@ class SharedSeat:
     def ended(self) -> bool:
         """Whether the child said that it ended as it should."""
         return bool(self._words[_ENDED])
+
+    @property
+    def noted(self) -> bytes:
+        """What the child noted last."""
+        length, data = self._words[_NOTED], b""
+        while len(data) < length:
+            more = os.pread(self._paper.fileno(), length - len(data), len(data))
+            if not more:
+                return b""
+            data += more
+        return data
+
+
+def _paper() -> IO[bytes]:
+    """An empty file without a name: in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("tq-seat"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
