@@ -20,8 +20,8 @@ from tq.contracts.pool import ColdStop, Pulse, Seat, StopMode
 from tq.errors import BrokerError, SoftTimeLimitExceeded
 from tq.policy.batch import LARGEST, BatchSize
 from tq.records import Action, Delivery, Settlement
-from tq.worker.alarm import Alarm
 from tq.worker import early
+from tq.worker.alarm import Alarm
 from tq.worker.documents import started_document
 from tq.worker.execute import Executor
 from tq.worker.link import Link, Stores
@@ -167,8 +167,11 @@ class InlineEngine:
             self._done.append(self._executor.conclude(run))
         elif self._acknowledged(run):
             self._perform(run)
+            early.ended(run)
             self._link.effects(self._executor.conclude(run))
+            early.erase(self._seat)
         else:
+            early.erase(self._seat)
             self._done.append(Settlement(delivery, Action.REQUEUE))
 
     def _perform(self, run: Run) -> None:
@@ -184,12 +187,10 @@ class InlineEngine:
             run.outcome = run.outcome or GIVEN_BACK
         finally:
             self._in_body = False
-            early.ended(run)
 
-            early.erase(self._seat)
     def _acknowledged(self, run: Run) -> bool:
-            early.erase(self._seat)
         """Acknowledge before the body runs (`acks_late=False`: at most once); False: do not run it."""
+        early.note(self._seat, run.delivery)
         with self._access:
             try:
                 return all(self._link.settle([Settlement(run.delivery)]))
@@ -209,7 +210,6 @@ class InlineEngine:
     # -- the helper thread ---------------------------------------------------------------------------------
 
     def _relieve(self, ended: threading.Event) -> None:
-        early.note(self._seat, run.delivery)
         seen = 0.0
         kept = time.monotonic()
         while not ended.is_set():

@@ -153,11 +153,6 @@ class Link:
         self._end_groups(counted, settled)
         return settled
 
-    def store(self, meta: TaskMeta) -> None:
-        """Keep one document that nothing depends on (STARTED, progress); a failure is only logged."""
-        try:
-            if self._stores.backend is not None:
-                self._stores.backend.store([meta])
     def acknowledge(self, delivery: Delivery, started: TaskMeta | None) -> bool:
         """Acknowledge a delivery that runs next, and store that it does; False: it must not run.
 
@@ -175,6 +170,11 @@ class Link:
                 if not self._pause(exc, next(delays), False):
                     return False
 
+    def store(self, meta: TaskMeta) -> None:
+        """Keep one document that nothing depends on (STARTED, progress); a failure is only logged."""
+        try:
+            if self._stores.backend is not None:
+                self._stores.backend.store([meta])
         except BackendError as exc:
             logger.warning("could not store %s of task %s: %s", meta.status, meta.task_id, exc)
 

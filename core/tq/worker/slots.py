@@ -221,6 +221,8 @@ class SlotsEngine:
     def finished(self, job: SlotJob) -> None:
         """A body ended; called on the thread or loop that ran it."""
         run = job.record
+        if not run.plan.acks_late:  # type: ignore[union-attr]
+            early.ended(run)
         settlement = self.executor.conclude(run)
         if self._running.pop(job.seat, None) is not job:
             return  # It was given back by a cold stop.
@@ -235,8 +237,6 @@ class SlotsEngine:
             self._link.interrupt()
 
     # -- parts ---------------------------------------------------------------------------------------------
-        if not run.plan.acks_late:  # type: ignore[union-attr]
-            early.ended(run)
 
     def _settlements(self) -> list[Settlement]:
         """What is done, without what an older consumer received."""
@@ -282,6 +282,8 @@ class SlotsEngine:
                 continue
             if job.record.plan and job.record.plan.acks_late:
                 abandoned.append(Settlement(job.record.delivery, Action.REQUEUE))
+            else:
+                self._link.effects(self.executor.conclude(early.broken_off(job.record)))
         self._settle_last(abandoned)
         self._link.close()
 
@@ -293,5 +295,3 @@ class SlotsEngine:
     def _seats_taken(self, consumer_id: str) -> None:
         for seat in self._seats:
             seat.consumer_id = consumer_id
-            else:
-                self._link.effects(self.executor.conclude(early.broken_off(job.record)))
