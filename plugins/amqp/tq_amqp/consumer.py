@@ -22,6 +22,7 @@ from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.protocol.channel import Incoming
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.session import Held, Session
+from tq_amqp.suspects import identity
 
 T = TypeVar("T")
 logger = logging.getLogger("tq.amqp")
@@ -182,17 +183,24 @@ class AmqpConsumer(Consumer):
 
     def _handed_out(self, session: Session, found: list[tuple[str, Incoming]], limit: int) -> list[Delivery]:
         session.give_back([incoming.tag for _, incoming in found[limit:]])
-        return [self._delivery(queue, incoming) for queue, incoming in found[:limit]]
+        found = found[:limit]
+        clean = next((place for place, (_, incoming) in enumerate(found) if incoming.again), len(found))
+        # A suspect is handed out alone: if it kills this process, nothing else was running here.
+        chosen = found[: max(clean, 1)]
+        session.put_aside(found[len(chosen) :])
+        return [self._delivery(session, queue, incoming) for queue, incoming in chosen]
 
-    def _delivery(self, queue: str, incoming: Incoming) -> Delivery:
+    def _delivery(self, session: Session, queue: str, incoming: Incoming) -> Delivery:
         message, added = messages.read(incoming, queue)
         receipt = next(self._receipts)
+        suspect = identity(message, queue) if incoming.again else ""
+        died = session.suspects.begin(suspect, self._patience()) if suspect else 0
         returns = added.get(messages.DELIVERY_COUNT, 0)
         replies = self._replies()
         if replies is not None and isinstance(message, Message):
             replies.remember(str(message.headers.get("id")), str(message.properties.get("reply_to") or ""))
-        self._held[receipt] = Held(incoming.tag, returns if isinstance(returns, int) else 0)
-        return Delivery(message, queue, receipt, 0, len(incoming.body))
+        self._held[receipt] = Held(incoming.tag, returns if isinstance(returns, int) else 0, suspect)
+        return Delivery(message, queue, receipt, died + 1, len(incoming.body))
 
     def _give_back_strays(self, session: Session) -> None:
         session.give_back([incoming.tag for _, incoming in session.strays()])
@@ -210,7 +218,9 @@ class AmqpConsumer(Consumer):
                 mine[receipt] = settlement
             answers.append(fresh or receipt in self._just_settled)
         if session is not None and mine:
-            self._publish(session, [out for s in mine.values() for out in self._outgoing(s)])
+            ended = [held.suspect for receipt in mine if (held := self._held[receipt]).suspect]
+            outgoing = [out for settlement in mine.values() for out in self._outgoing(settlement)]
+            self._publish(session, outgoing + session.suspects.end(ended))
             self._end(session, mine)
             self._just_settled = frozenset(mine)
         return answers

@@ -14,16 +14,19 @@ from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.channel import Channel, Incoming
 from tq_amqp.protocol.failures import Down
 from tq_amqp.protocol.wire import Wire
+from tq_amqp.suspects import Suspects
 
 _MOST = 2**16 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A delivery that was handed out: its number on the channel, and how often its queue took it back."""
+    """A delivery that was handed out: its number on the channel, how often its queue took it back, and what its
+    notes say of it where it is a suspect."""
 
     tag: int
     returns: int = 0
+    suspect: str = ""
 
 
 class Session:
@@ -38,6 +41,8 @@ class Session:
             outlet.declarer.queue(queue, until)
         self._channel: Channel = wire.channel(until)
         self._turn = 0
+        self.suspects = Suspects(outlet)
+        self._later: list[tuple[str, Incoming]] = []
         self._unsettled: dict[int, None] = {}
         """Numbers of all that the server lent here, in order."""
 
@@ -54,8 +59,13 @@ class Session:
     # -- receiving -----------------------------------------------------------------------------------------
 
     def strays(self) -> list[tuple[str, Incoming]]:
-        """What came after its subscription had ended."""
-        return self._taken()
+        """What was put aside, and what came after its subscription had ended."""
+        found, self._later = self._later + self._taken(), []
+        return found
+
+    def put_aside(self, found: list[tuple[str, Incoming]]) -> None:
+        """Keep these for the next time."""
+        self._later = found + self._later
 
     def poll(self, queue: str, limit: int, until: float) -> list[tuple[str, Incoming]]:
         """What waits in one queue."""

@@ -1,0 +1,133 @@
+"""How often the holder of a message died while it ran it: what the server does not count, counted in notes.
+
+The server says of a message only that it was handed out before, and that is also true of what was given back in good
+order. So a message that comes again is a suspect: it is handed out alone, after a note BEGIN, and with its settlement
+goes a note END. A BEGIN without an END is a holder that died. The notes lie in a stream, which keeps them for a day
+and lets everybody read them all; whoever has written BEGIN reads until it sees it. Messages that come for the first
+time cost nothing; so the first death of a holder is not counted, the second is the first that counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tq.records import Message, Undecodable
+from tq.wire.ids import new_id
+from tq_amqp.outgoing import Outgoing
+from tq_amqp.outlet import Outlet
+from tq_amqp.protocol import methods as m
+from tq_amqp.protocol.channel import Channel
+from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.properties import pack_properties
+
+logger = logging.getLogger("tq.amqp")
+STREAM = "tq.suspects"
+_ARGUMENTS = {
+    "x-queue-type": "stream",
+    "x-max-age": "1D",
+    "x-max-length-bytes": 5_000_000,
+    "x-stream-max-segment-size-bytes": 500_000,
+}
+_PREFETCH = 500
+_PROPERTIES = pack_properties({"content_type": "application/json", "delivery_mode": 2})
+
+
+class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    message: str
+    begin: str = ""
+    """The number of a run; empty: the message was settled."""
+
+
+_decode = msgspec.json.Decoder(_Note).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def identity(message: Message | Undecodable, queue: str) -> str:
+    """What tells a message from others; no header of its own, for other programs' messages come as well."""
+    if isinstance(message, Undecodable):
+        parts: Sequence[Any] = (queue, message.raw)
+    else:
+        parts = (queue, message.headers.get("id"), message.headers.get("retries"), message.body)
+    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+class Suspects:
+    """The notes, as one consumer reads and writes them."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._channel: Channel | None = None
+        self._open: defaultdict[str, set[str]] = defaultdict(set)
+        self._usable = True
+
+    def begin(self, message: str, until: float) -> int:
+        """Note that a suspect begins to run; how many of its holders died before. 0 where the server has no streams."""
+        channel = self._listen(until)
+        if channel is None:
+            return 0
+        run = new_id()
+        for error in self._outlet.publish([_out(_Note(message, run))], until):
+            if error is not None:
+                raise error
+        while run not in self._open[message]:
+            if not channel.wire.pump(lambda: bool(channel.deliveries or channel.closed), until):
+                raise Down("the server did not hand out a note in time")
+            if channel.closed is not None:
+                raise channel.closed
+            self._read(channel)
+        return len(self._open[message]) - 1
+
+    def end(self, messages: Iterable[str]) -> list[Outgoing]:
+        """The notes that go with the settlements of suspects."""
+        return [_out(_Note(message)) for message in messages] if self._usable else []
+
+    def _listen(self, until: float) -> Channel | None:
+        if self._channel is None and self._usable:
+            channel = self._outlet.wire.channel(until)
+            try:
+                channel.calls(
+                    [
+                        m.queue_declare(STREAM, arguments=_ARGUMENTS),
+                        m.qos(_PREFETCH),
+                        m.consume(STREAM, "notes", arguments={"x-stream-offset": "first"}),
+                    ],
+                    until,
+                )
+            except Refused as exc:
+                self._usable = False
+                logger.warning(
+                    "messages whose holders die are not counted, and may kill one worker after the other: the stream "
+                    "%s cannot be used: %s",
+                    STREAM,
+                    exc.text,
+                )
+            else:
+                self._channel = channel
+        return self._channel
+
+    def _read(self, channel: Channel) -> None:
+        last = 0
+        while channel.deliveries:
+            incoming = channel.deliveries.popleft()
+            last = incoming.tag
+            try:
+                note = _decode(incoming.body)
+            except msgspec.DecodeError as exc:
+                logger.warning("the stream %s holds what is no note: %s", STREAM, exc)
+                continue
+            if note.begin:
+                self._open[note.message].add(note.begin)
+            else:
+                self._open.pop(note.message, None)
+        if last:
+            channel.send(m.ack(last, multiple=True))
+
+
+def _out(note: _Note) -> Outgoing:
+    return Outgoing("", STREAM, _PROPERTIES, _encode(note), STREAM, reply=True)
