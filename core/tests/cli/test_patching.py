@@ -63,6 +63,8 @@ def test_the_pool_of_the_command_line_is_found_in_each_of_its_forms(words: list[
         ["worker", "-P"],
         ["worker", "-P", "patcher:Plain"],
         ["worker", "-P", POOL, "--help"],
+        ["worker", "-P", POOL, "--processes", "2"],
+        ["worker", "--processes=2", "-P", POOL],
     ],
 )
 def test_other_command_lines_patch_nothing(words: list[str]) -> None:

@@ -24,6 +24,7 @@ from tq.plugins import registry
 from tq.policy.batch import LARGEST
 from tq.wire.ids import new_id
 from tq.worker.autoscale import Autoscaler
+from tq.worker.board import Board, keeping
 from tq.worker.chords import Chords
 from tq.worker.engine import Limits
 from tq.worker.execute import Executor
@@ -54,6 +55,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     autoscale: tuple[int, int] | None = None
     prefetch_multiplier: int | None = None
     without_heartbeat: bool = False
+    board: Board | None = None
+    """Keeps what runs where a supervisor sees it."""
 
 
 NO_WORKER_OPTIONS = WorkerOptions()
@@ -67,6 +70,8 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     conf = app.conf
     pool_name = options.pool or conf.worker_pool
     pool_class = registry.load_pool(pool_name)
+    if options.board is not None:
+        pool_class = keeping(options.board, pool_class)
     hostname = expand_hostname(options.hostname)
     queues = queues_of(app, options)
     concurrency = concurrency_of(app, options, pool_class)

@@ -28,6 +28,8 @@ def patch_early(argv: Sequence[str], environ: Mapping[str, str] = os.environ) ->
     folder, options = _worker_options(argv)
     if options is None or not {"-h", "--help"}.isdisjoint(options):
         return None
+    if _last(options, "--processes", "--processes"):
+        return None  # This process supervises those that patch.
     name = _last(options, "-P", "--pool") or _configured(folder, environ)
     if not name or not patches(pool := registry.load_pool(name)):
         return None

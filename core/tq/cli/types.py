@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from tq.worker.board import Board
+
 
 class Names(click.ParamType[tuple[str, ...]]):
     """A comma-separated list."""
@@ -20,6 +22,19 @@ class Names(click.ParamType[tuple[str, ...]]):
         if not isinstance(value, str):
             return tuple(value)
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+class Boards(click.ParamType[Board]):
+    """`DESCRIPTOR:SEATS` of a board that the supervisor made."""
+
+    name = "BOARD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Board:
+        """Open it."""
+        if isinstance(value, Board):
+            return value
+        descriptor, _, seats = str(value).partition(":")
+        return Board(int(seats), int(descriptor))
 
 
 class Bounds(click.ParamType[tuple[int, int]]):

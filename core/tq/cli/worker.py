@@ -16,12 +16,13 @@ from tq.app.work import WorkerOptions, expand_hostname, make_worker
 from tq.cli.banner import banner
 from tq.cli.child import end_with
 from tq.cli.context import Globals, pass_globals
+from tq.cli.crew import crew_of
 from tq.cli.daemon import detach, expand_path, write_pidfile
 from tq.cli.find import importing
 from tq.cli.logs import redirected_output, set_up_logging
 from tq.cli.patching import refuse_late
 from tq.cli.purge import refuse_without_purge
-from tq.cli.types import Bounds, Names
+from tq.cli.types import Boards, Bounds, Names
 from tq.contracts.broker import Cap
 from tq.worker.worker import Worker
 
@@ -52,6 +53,12 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option("-l", "--loglevel", type=click.Choice(LEVELS, case_sensitive=False), default="WARNING")
 @click.option(
     "-c", "--concurrency", callback=_concurrency, metavar="N", help="Bodies at once; auto: one per CPU."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    metavar="N",
+    help="So many processes of a pool that is not made of processes.",
 )
 @click.option("-P", "--pool", metavar="NAME", help="prefork, threads, solo, or an installed plugin's.")
 @click.option("-Q", "--queues", type=Names(), default=(), help="Queues to read, by commas.")
@@ -88,6 +95,7 @@ def _concurrency(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option("--health", metavar="ADDRESS", help="Answer HTTP probes: a port of 127.0.0.1, or host:port.")
 @click.option("--log-json", is_flag=True, help="Log lines are JSON objects.")
 @click.option("--parent-pid", type=int, hidden=True)
+@click.option("--board", type=Boards(), hidden=True)
 @pass_globals
 def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options: Any) -> None:
     """Run tasks until TERM or INT (finish what runs), a second one or QUIT (hand everything back at once).
@@ -100,7 +108,7 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
     _refuse(options, quiet=state.quiet)
     started = _to_background(options, state) if options["detach"] else None
     app = state.app()
-    if not options["pool"]:
+    if not options["pool"] and not options["processes"]:
         refuse_late(app.conf.worker_pool, app.conf.origin("worker_pool"), state.patched_for)
     hostname = expand_hostname(options["hostname"])
     if options["pidfile"]:
@@ -126,10 +134,17 @@ def worker(state: Globals, /, loglevel: str, include: tuple[str, ...], **options
         end_with(options["parent_pid"], ready.stop)
     if not state.quiet and not started:
         pool = options["pool"] or app.conf.worker_pool
+        if options["processes"]:
+            pool = f"{pool}, in each of {options['processes']} processes"
         print(banner(app, ready, pool, options["autoscale"]), file=sys.__stdout__, flush=True)
+    if started and not state.quiet:
+        click.echo(f"{hostname} runs in the background as process {os.getpid()}")
+    if options["processes"]:
+        crew = crew_of(ready, options["processes"], on_ready=started)
+        with _beating(app, options):
+            crew.run()
+        return
     if started:
-        if not state.quiet:
-            click.echo(f"{hostname} runs in the background as process {os.getpid()}")
         started()
     with redirected_output(app.conf), _beating(app, options):
         ready.run()
