@@ -74,7 +74,7 @@ def _described(file: Path) -> Iterator[Variant]:
             env=said.get("env", {}),
             rows=tuple(said.get("rows", ())),
             tasks=said.get("tasks", bench.get("tasks")),
-            processes=said.get("processes"),
+            processes=said.get("processes", bench.get("processes")),
             prepare=tuple(bench.get("prepare", ())),
         )
 

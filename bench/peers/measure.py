@@ -30,6 +30,20 @@ def tick() -> None:
         _cell[0] += 1
 
 
+def pause() -> None:
+    """Ten milliseconds of somebody else's time."""
+    time.sleep(0.01)
+    tick()
+
+
+def burn(seconds: float) -> None:
+    """Keep a processor busy."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        continue
+    tick()
+
+
 def _open() -> None:
     global _cell
     file = Path(os.environ["BENCH_COUNTS"]) / str(os.getpid())
@@ -92,6 +106,30 @@ async def percentiles_async(call: Callable[[], object], count: int) -> list[floa
         await asyncio.sleep(0.005)
     times.sort()
     return [times[count // 2], times[min(count - 1, count * 99 // 100)]]
+
+
+def seconds_in_batches(send: Callable[[int], object], count: int, size: int = 1000) -> float:
+    """Seconds for `count` calls through a bulk API that is given up to `size` at a time."""
+    began = time.perf_counter()
+    for start in range(0, count, size):
+        send(min(size, count - start))
+    return time.perf_counter() - began
+
+
+def seconds_of_chord(run: Callable[[], int], warm_up: Callable[[], object], count: int) -> float:
+    """Seconds of a chord whose body returns how many members it got."""
+    warm_up()
+    began = time.perf_counter()
+    found = run()
+    seconds = time.perf_counter() - began
+    if found != count:
+        raise SystemExit(f"{found} of {count} members")
+    return seconds
+
+
+def mix(count: int) -> list[float]:
+    """Seconds for each of many tasks: one of two seconds among short ones."""
+    return [2.0 if number == 10 else 0.00005 for number in range(count)]
 
 
 def main(**commands: Callable[[int], object]) -> None:

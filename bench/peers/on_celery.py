@@ -5,6 +5,7 @@
 # [tool.bench.variants.prefork]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-c", "{processes}", "-P", "prefork"]
 # [tool.bench.variants.solo]
+# processes = 1
 # rows = ["drain", "drain_results", "round_trip"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-P", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 # [tool.bench.variants.gevent]
@@ -16,7 +17,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import measure
 from celery import Celery, chord, group
@@ -38,17 +38,13 @@ def noop() -> None:
 @app.task(name="bench.wait")
 def wait() -> None:
     """Ten milliseconds of somebody else's time."""
-    time.sleep(0.01)
-    measure.tick()
+    measure.pause()
 
 
 @app.task(name="bench.burn")
 def burn(seconds: float) -> None:
     """Keep a processor busy."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        continue
-    measure.tick()
+    measure.burn(seconds)
 
 
 @app.task(name="bench.gather")
@@ -60,26 +56,28 @@ def gather(values: list[None]) -> int:
 def send(count: int, task: str = "bench.noop") -> float:
     """Seconds for `count` calls through the bulk API."""
     sent = app.tasks[task]
-    began = time.perf_counter()
-    for start in range(0, count, 1000):
-        group([sent.si() for _ in range(min(1000, count - start))]).apply_async()
-    return time.perf_counter() - began
+    return measure.seconds_in_batches(
+        lambda size: group([sent.si() for _ in range(size)]).apply_async(), count
+    )
 
 
 def mixed(count: int) -> None:
     """One task of two seconds among short ones."""
-    group([burn.si(2.0 if number == 10 else 0.00005) for number in range(count)]).apply_async()
+    group([burn.si(seconds) for seconds in measure.mix(count)]).apply_async()
 
 
 def chords(count: int) -> float:
     """Seconds for a chord of `count` members, from the call to the result of its body."""
+
+    def run() -> int:
+        return int(chord([noop.si() for _ in range(count)])(gather.s()).get(timeout=300))
+
+    return measure.seconds_of_chord(run, there_and_back, count)
+
+
+def there_and_back() -> None:
+    """Call, and wait for the result."""
     noop.delay().get(timeout=30)
-    began = time.perf_counter()
-    found = chord([noop.si() for _ in range(count)])(gather.s()).get(timeout=300)
-    seconds = time.perf_counter() - began
-    if found != count:
-        raise SystemExit(f"{found} of {count} members")
-    return seconds
 
 
 if __name__ == "__main__":
@@ -88,6 +86,6 @@ if __name__ == "__main__":
         send_waits=lambda count: send(count, "bench.wait"),
         mixed=mixed,
         delay=lambda count: measure.seconds_of(noop.delay, count),
-        round_trip=lambda count: measure.percentiles(lambda: noop.delay().get(timeout=30), count),
+        round_trip=lambda count: measure.percentiles(there_and_back, count),
         chord=chords,
     )

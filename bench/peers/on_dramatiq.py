@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import dramatiq
 import measure
@@ -38,16 +37,12 @@ def _noop() -> int | None:
 
 
 def _wait() -> int | None:
-    time.sleep(0.01)
-    measure.tick()
+    measure.pause()
     return ANSWER
 
 
 def _burn(seconds: float) -> int | None:
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        continue
-    measure.tick()
+    measure.burn(seconds)
     return ANSWER
 
 
@@ -59,16 +54,15 @@ burn = dramatiq.actor(_burn, actor_name="burn", **options)
 
 def send(count: int, actor: dramatiq.Actor = noop) -> float:
     """Seconds for `count` messages in groups."""
-    began = time.perf_counter()
-    for start in range(0, count, 1000):
-        dramatiq.group([actor.message() for _ in range(min(1000, count - start))]).run()
-    return time.perf_counter() - began
+    return measure.seconds_in_batches(
+        lambda size: dramatiq.group([actor.message() for _ in range(size)]).run(), count
+    )
 
 
 def mixed(count: int) -> None:
     """One task of two seconds among short ones."""
-    for number in range(count):
-        burn.send(2.0 if number == 10 else 0.00005)
+    for seconds in measure.mix(count):
+        burn.send(seconds)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 # [tool.bench.variants.process]
 # worker = ["-m", "huey.bin.huey_consumer", "on_huey.huey", "-k", "process", "-w", "{processes}", "-q"]
 # [tool.bench.variants.fast]
+# processes = 1
 # worker = ["-m", "huey.bin.huey_consumer", "on_huey.huey", "-k", "{kind}", "-w", "{threads}", "-n", "-q"]
 # ///
 """huey: with processes, and with threads and without its scheduler's periodic tasks."""
@@ -12,7 +13,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import measure
 from huey import RedisHuey
@@ -30,33 +30,26 @@ def noop() -> int:
 @huey.task()
 def wait() -> int:
     """Ten milliseconds of somebody else's time."""
-    time.sleep(0.01)
-    measure.tick()
+    measure.pause()
     return 0
 
 
 @huey.task()
 def burn(seconds: float) -> int:
     """Keep a processor busy."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        continue
-    measure.tick()
+    measure.burn(seconds)
     return 0
 
 
 def send(count: int, task: object = noop) -> float:
     """Seconds for `count` calls; it has no bulk call."""
-    began = time.perf_counter()
-    for _ in range(count):
-        task()  # type: ignore[operator]
-    return time.perf_counter() - began
+    return measure.seconds_in_batches(lambda _: task(), count, size=1)  # type: ignore[operator]
 
 
 def mixed(count: int) -> None:
     """One task of two seconds among short ones."""
-    for number in range(count):
-        burn(2.0 if number == 10 else 0.00005)
+    for seconds in measure.mix(count):
+        burn(seconds)
 
 
 if __name__ == "__main__":

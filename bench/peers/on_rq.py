@@ -3,6 +3,7 @@
 # [tool.bench]
 # name = "rq"
 # tasks = 2000
+# processes = 1
 # [tool.bench.variants.fork]
 # rows = ["drain", "drain_results", "delay", "bulk", "round_trip"]
 # tasks = 300
@@ -16,7 +17,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import measure
 from redis import Redis
@@ -34,11 +34,11 @@ def noop() -> int:
 
 def send(count: int) -> float:
     """Seconds for `count` jobs through `enqueue_many`."""
-    began = time.perf_counter()
-    for start in range(0, count, 1000):
-        jobs = [Queue.prepare_data("on_rq.noop", result_ttl=KEEP) for _ in range(min(1000, count - start))]
-        queue.enqueue_many(jobs)
-    return time.perf_counter() - began
+
+    def many(size: int) -> None:
+        queue.enqueue_many([Queue.prepare_data("on_rq.noop", result_ttl=KEEP) for _ in range(size)])
+
+    return measure.seconds_in_batches(many, count)
 
 
 def there_and_back() -> None:

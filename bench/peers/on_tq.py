@@ -40,8 +40,7 @@ def noop() -> None:
 @app.task(name="bench.wait")
 def wait() -> None:
     """Ten milliseconds of somebody else's time."""
-    time.sleep(0.01)
-    measure.tick()
+    measure.pause()
 
 
 @app.task(name="bench.await")
@@ -54,10 +53,7 @@ async def await_() -> None:
 @app.task(name="bench.burn")
 def burn(seconds: float) -> None:
     """Keep a processor busy."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        continue
-    measure.tick()
+    measure.burn(seconds)
 
 
 @app.task(name="bench.gather")
@@ -66,29 +62,30 @@ def gather(values: list[None]) -> int:
     return len(values)
 
 
-def send(count: int, task: str = "") -> float:
+def send(count: int, task: str = "bench.noop") -> float:
     """Seconds for `count` calls through the bulk API."""
-    sent = app.tasks[task or "bench.noop"]
     began = time.perf_counter()
-    for start in range(0, count, 1000):
-        group([sent.si() for _ in range(min(1000, count - start))]).apply_async()
+    app.tasks[task].starmap_async(() for _ in range(count))
     return time.perf_counter() - began
 
 
 def mixed(count: int) -> None:
     """One task of two seconds among short ones."""
-    group([burn.si(2.0 if number == 10 else 0.00005) for number in range(count)]).apply_async()
+    group([burn.si(seconds) for seconds in measure.mix(count)]).apply_async()
 
 
 def chords(count: int) -> float:
     """Seconds for a chord of `count` members, from the call to the result of its body."""
+
+    def run() -> int:
+        return int(chord([noop.si() for _ in range(count)])(gather.s()).get(timeout=300))
+
+    return measure.seconds_of_chord(run, there_and_back, count)
+
+
+def there_and_back() -> None:
+    """Call, and wait for the result."""
     noop.delay().get(timeout=30)
-    began = time.perf_counter()
-    found = chord([noop.si() for _ in range(count)])(gather.s()).get(timeout=300)
-    seconds = time.perf_counter() - began
-    if found != count:
-        raise SystemExit(f"{found} of {count} members")
-    return seconds
 
 
 if __name__ == "__main__":
@@ -97,6 +94,6 @@ if __name__ == "__main__":
         send_waits=lambda count: send(count, os.environ.get("BENCH_WAIT", "bench.wait")),
         mixed=mixed,
         delay=lambda count: measure.seconds_of(noop.delay, count),
-        round_trip=lambda count: measure.percentiles(lambda: noop.delay().get(timeout=30), count),
+        round_trip=lambda count: measure.percentiles(there_and_back, count),
         chord=chords,
     )

@@ -56,16 +56,33 @@ class Sending(Connections):
         parent = current_request.get()
         call, delay = self._call(name, task, args, kwargs, options, parent)
         if options.unique_for is None:
-            self._publish([self._envelope(call, task, delay, options)], options)
+            self.publish([self._envelope(call, task, delay, options)], options)
             return call.id
         from tq.client.uniques import only_one
 
         call, options = only_one(call, options, self.broker)
         try:
-            self._publish([self._envelope(call, task, delay, options)], options)
+            self.publish([self._envelope(call, task, delay, options)], options)
         except TaskLocked as exc:
             return exc.task_id
         return call.id
+
+    def envelope(
+        self,
+        name: str,
+        task: Task[..., Any] | None,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: CallOptions,
+    ) -> Envelope:
+        """The message of one call, to be sent with others."""
+        call, delay = self._call(name, task, args, kwargs, options, current_request.get())
+        return self._envelope(call, task, delay, options)
+
+    def check_arguments(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raises `TypeError` where they do not fit the task, unless the app or the task says not to look."""
+        if task._check is not None and self._strict:
+            task._check(*args, **kwargs)
 
     def has_trail(self, parent: Request) -> bool:
         """Whether the running task notes what it sends as its children."""
@@ -146,7 +163,8 @@ class Sending(Connections):
         """Look the receivers of the publishing signals up again; they are bound once, so that none costs nothing."""
         self.__dict__.pop("publisher", None)
 
-    def _publish(self, envelopes: Sequence[Envelope], options: CallOptions) -> None:
+    def publish(self, envelopes: Sequence[Envelope], options: CallOptions) -> None:
+        """Put messages into the broker; of `options` those about publishing count. Raises as `Publisher.publish`."""
         if self.replies is not None:
             try:
                 self.replies.listen()
@@ -167,8 +185,7 @@ class Sending(Connections):
         given = self.known_options(step.options)
         args, kwargs = step.args, step.kwargs
         if task is not None and not follows:
-            if task._check is not None and self._strict:
-                task._check(*args, **kwargs)
+            self.check_arguments(task, args, kwargs)
             if task.pydantic:
                 args, kwargs = models.dump_arguments(args, kwargs)
         unique = follows and not given.get("replaced_task_nesting")
@@ -185,7 +202,7 @@ class Sending(Connections):
             retry_policy=options.get("retry_policy"),
             timeout=options.get("timeout"),
         )
-        self._publish([self.step_envelope(step, follows=follows) for step in steps], said)
+        self.publish([self.step_envelope(step, follows=follows) for step in steps], said)
 
     def known_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a signature without those that only its sender knows; Celery freezes empty places too."""

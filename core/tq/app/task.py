@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tq.app.app import TQ
+    from tq.client.groups import ResultSet
     from tq.client.keywords import CallKeywords, RetryKeywords
 
 P = ParamSpec("P")
@@ -168,6 +169,20 @@ class Task(Generic[P, R_co]):
         import asyncio
 
         return await asyncio.to_thread(self.app.send, self, args or (), kwargs or {}, options)
+
+    def map_async(self, items: Iterable[Any], **options: Unpack[CallKeywords]) -> ResultSet:
+        """Call the task once for each item, as its only argument: one message each, a thousand in one publish.
+
+        With the options of `apply_async` that can be the same for all. Raises as `apply_async`; a `BrokerError`
+        carries a note that says how many calls were accepted before.
+        """
+        return self.starmap_async(((item,) for item in items), **options)
+
+    def starmap_async(self, calls: Iterable[Sequence[Any]], **options: Unpack[CallKeywords]) -> ResultSet:
+        """`map_async` for items that are whole lists of arguments."""
+        from tq.app.bulk import send_each
+
+        return send_each(self.app, self, calls, options)
 
     @overload
     def apply(

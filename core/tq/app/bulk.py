@@ -1,0 +1,110 @@
+"""Many calls in one publish: `Task.map_async`, `Task.starmap_async` and `app.send_many`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tq.app import models
+from tq.app.options import check_call_options, given_options
+from tq.canvas.kinds import kind_of
+from tq.canvas.signature import Signature
+from tq.client.call import NO_OPTIONS, CallOptions, call_options
+from tq.client.groups import ResultSet
+from tq.client.result import AsyncResult
+from tq.errors import BrokerError, ImproperlyConfigured
+from tq.records import Envelope
+from tq.request import current_request
+
+if TYPE_CHECKING:
+    from tq.app.app import TQ
+    from tq.app.task import Task
+
+BATCH = 1000
+"""Messages in one publish: what one deadline is for, and what may be in doubt when it breaks."""
+_ONE_BY_ONE = "task_id", "unique_for", "unique_key"
+"""Options that mean something for one call alone."""
+
+
+def send_each(
+    app: TQ, task: Task[..., Any], calls: Iterable[Sequence[Any]], options: Mapping[str, Any]
+) -> ResultSet:
+    """Call a task once for each tuple of arguments, with the same options.
+
+    Raises `TypeError` before anything is sent for wrong options, and with the batch that it is found in for wrong
+    arguments. An error of the broker says how many calls it has accepted before.
+    """
+    check_call_options(options)
+    given = given_options(task.call_options(), options)
+    _refuse_what_is_for_one(task.name, given)
+    if app.conf.task_always_eager:
+        return ResultSet([task.apply(args, **options) for args in calls], app)
+    said = call_options(given) if given else NO_OPTIONS
+    return _in_batches(app, (_envelope(app, task, args, {}, said) for args in calls), said)
+
+
+def send_many(app: TQ, signatures: Iterable[Signature], options: Mapping[str, Any]) -> ResultSet:
+    """Send signatures of single tasks; `options` go over those of each.
+
+    Raises `ImproperlyConfigured` for groups, chains and chords.
+    """
+    check_call_options(options)
+    if app.conf.task_always_eager:
+        return ResultSet([_single(each).apply(**options) for each in signatures], app)
+    return _in_batches(
+        app, (_signed(app, _single(each), options) for each in signatures), call_options(options)
+    )
+
+
+def _single(signature: Signature) -> Signature:
+    if kind_of(signature) == "task" and not (
+        signature.options.get("chain") or signature.options.get("chord")
+    ):
+        return signature
+    raise ImproperlyConfigured(
+        f"send_many takes signatures of single tasks, not {signature!r}; send it by its own apply_async()"
+    )
+
+
+def _signed(app: TQ, signature: Signature, options: Mapping[str, Any]) -> Envelope:
+    task = app.tasks.get(signature.task)
+    own = task.call_options() if task is not None else {}
+    given = given_options(own, {**app.known_options(signature.options), **options})
+    _refuse_what_is_for_one(signature.task, given)
+    said = call_options(given) if given else NO_OPTIONS
+    return _envelope(app, task or signature.task, signature.args, signature.kwargs, said)
+
+
+def _refuse_what_is_for_one(name: str, given: Mapping[str, Any]) -> None:
+    found = [option for option in _ONE_BY_ONE if given.get(option) is not None]
+    if found:
+        raise ImproperlyConfigured(
+            f"task {name!r} has the option {found[0]}, which is for one call; send its calls by apply_async()"
+        )
+
+
+def _envelope(
+    app: TQ, task: Task[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any], options: CallOptions
+) -> Envelope:
+    if isinstance(task, str):
+        return app.envelope(task, None, args, kwargs, options)
+    app.check_arguments(task, args, kwargs)
+    if task.pydantic:
+        args, kwargs = models.dump_arguments(args, kwargs)
+    return app.envelope(task.name, task, args, kwargs, options)
+
+
+def _in_batches(app: TQ, envelopes: Iterator[Envelope], options: CallOptions) -> ResultSet:
+    results: list[AsyncResult[Any]] = []
+    while batch := list(islice(envelopes, BATCH)):
+        try:
+            app.publish(batch, options)
+        except BrokerError as exc:
+            exc.add_note(f"{len(results)} calls were accepted before; up to {len(batch)} more may have been")
+            raise
+        results += [AsyncResult(envelope.message.headers["id"], app) for envelope in batch]
+    parent = current_request.get()
+    if parent is not None and options.add_to_parent and app.has_trail(parent):
+        parent.children.extend(result.as_tuple() for result in results)
+    return ResultSet(results, app)
