@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tq.app.make import make_task
 from tq.app.task import Task
+from tq.app.unlock import unlock_chord
 from tq.canvas.compound import chord, chunks, group, signature_from
 from tq.errors import InvalidTask
 
@@ -50,6 +51,17 @@ def builtin_tasks(app: TQ) -> dict[str, Task[..., Any]]:
     def as_chain(*_: Any, **__: Any) -> None:
         raise InvalidTask("celery.chain is no task that runs; a chain travels with the messages of its steps")
 
+    def chord_unlock(
+        self: Any,
+        group_id: str,
+        callback: Mapping[str, Any],
+        interval: float | None = None,
+        max_retries: int | None = None,
+        result: Sequence[Any] = (),
+        **_: Any,
+    ) -> None:
+        unlock_chord(app, self, group_id, callback, interval, max_retries, result)
+
     def backend_cleanup() -> None:
         if app.backend is not None:
             app.backend.cleanup()
@@ -64,11 +76,16 @@ def builtin_tasks(app: TQ) -> dict[str, Task[..., Any]]:
         "celery.chain": as_chain,
         "celery.backend_cleanup": backend_cleanup,
     }
-    return {name: _made(app, name, function) for name, function in functions.items()}
+    found = {name: _made(app, name, function) for name, function in functions.items()}
+    unlock = "celery.chord_unlock"
+    return {
+        **found,
+        unlock: _made(app, unlock, chord_unlock, bind=True, max_retries=None, ignore_result=True),
+    }
 
 
-def _made(app: TQ, name: str, function: Any) -> Task[..., Any]:
-    task = make_task(function, app, {"name": name, "base": Task})
+def _made(app: TQ, name: str, function: Any, **options: Any) -> Task[..., Any]:
+    task = make_task(function, app, {"name": name, "base": Task, **options})
     task._app = app
     return task
 
