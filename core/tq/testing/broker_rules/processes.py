@@ -19,6 +19,7 @@ class Processes:
     """Tests that fork. A child leaves by `os._exit`, as a pool's child would after a crash."""
 
     broker_class: ClassVar[type[Broker]]
+    many: ClassVar[int]
 
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_fork_leaves_the_parents_connection_usable(
@@ -62,7 +63,7 @@ class Processes:
         self, kit: BrokerKit, broker: Broker, queue: str
     ) -> None:
         context = multiprocessing.get_context("fork")
-        sent = names(300)
+        sent = names(min(300, self.many))
         kit.send(broker, queue, *sent)
         answers = context.SimpleQueue()
 
