@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import importlib.util
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.services.catalog import ServiceMissing
 from tests.services.server import Server
 
+_PROGRAM = Path(__file__).with_name("moto_program.py")
 KEY, SECRET, REGION = "AKIATESTKEY", "secretkey", "eu-west-1"
 """Any would do: moto does not look at them."""
+_ARGUMENTS = {
+    "aws_access_key_id": KEY,
+    "aws_secret_access_key": SECRET,
+    "aws_session_token": None,
+    "region_name": REGION,
+    "profile_name": None,
+}
+
+
+def shared_sessions(patch: pytest.MonkeyPatch) -> None:
+    """Let all clients of this process share boto3's sessions, each of which takes 0.1 s to make."""
+    boto3 = importlib.import_module("boto3")
+    patch.setattr(boto3, "Session", functools.lru_cache(boto3.Session))
+    for service in ("sqs", "s3"):
+        # What a session makes on first use it makes for one thread alone.
+        boto3.Session(**_ARGUMENTS).client(service, endpoint_url="http://127.0.0.1:1")
 
 
 class MotoServer(Server):
@@ -37,7 +58,7 @@ class MotoServer(Server):
 
     def command(self) -> list[str | Path]:
         """Return the command that runs the server in the foreground."""
-        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        return [sys.executable, "-P", _PROGRAM, "-H", "127.0.0.1", "-p", str(self.port)]
 
     def answers(self) -> bool:
         """Say whether the server answers."""

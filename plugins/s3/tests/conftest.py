@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 
-from tests.services.moto import KEY, REGION, SECRET, MotoServer
+from tests.services.moto import KEY, REGION, SECRET, MotoServer, shared_sessions
 
 BUCKET = "tq-results"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_sessions() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        shared_sessions(patch)
+        yield
 
 
 @pytest.fixture
 def s3(shared_moto: MotoServer) -> Any:
     """The session's emulator with an empty bucket, as any other program sees it."""
     shared_moto.reset()
-    client = boto3.client(
+    client: Any = boto3.client(
         "s3",
         endpoint_url=shared_moto.url,
         region_name=REGION,

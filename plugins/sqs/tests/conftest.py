@@ -8,11 +8,18 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.services.moto import KEY, REGION, SECRET, MotoServer
+from tests.services.moto import KEY, REGION, SECRET, MotoServer, shared_sessions
 from tq.testing.broker_kit import BrokerKit
 from tq_sqs import SqsBroker
 
 NewKit = Callable[..., BrokerKit]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_sessions() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        shared_sessions(patch)
+        yield
 
 
 @pytest.fixture

@@ -17,12 +17,17 @@ class TestSqsBroker(BrokerConformance):
     """SQS as broker. moto checks no keys and forgets everything when it ends: neither is tested here."""
 
     broker_class = SqsBroker
-    many = 200
+    many = 60
     model_examples = 6
 
     @pytest.fixture
     def slow_factor(self) -> float:
         return 3.0
+
+    @pytest.fixture
+    def delay(self) -> float:
+        """SQS counts whole seconds."""
+        return 1.0
 
     @pytest.fixture
     def broker_url(self, sqs_url: str) -> str:

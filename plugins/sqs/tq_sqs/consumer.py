@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
@@ -11,13 +10,13 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
 from tq.contracts.broker import Consumer
-from tq.errors import BrokerError
+from tq.errors import BrokerError, TQError
 from tq.records import Delivery, Settlement
 from tq_sqs.holding import Holding
 from tq_sqs.lent import Lent, read_answer
 from tq_sqs.messages import PER_BATCH
 from tq_sqs.poller import Poller
-from tq_sqs.queues import Queue, Queues, is_missing
+from tq_sqs.queues import Queue, Queues, is_missing, not_yet
 from tq_sqs.server import SECONDS, Server
 from tq_sqs.settling import Settling
 
@@ -27,6 +26,10 @@ _MOST = 100
 """Messages that one `receive` collects, at most: ten requests."""
 _GRACE = 0.5
 """Seconds that messages which came after `receive` had returned wait for the next one."""
+_PATIENT = 2.5
+"""Seconds from which on a `receive` begins a request that may outlast it, for the next one to take its answer."""
+_PAUSE = 0.25
+"""Seconds between two requests of a `receive` that has less than a second left."""
 _LATE = 0.25
 """Seconds that a `receive` which may not wait gives a request that is under way."""
 
@@ -53,7 +56,7 @@ class SqsConsumer(Consumer):
         self._lock = threading.Lock()
         self._buffers: dict[str, deque[Lent]] = {queue.name: deque() for queue in queues}
         """Lent already, not yet handed out."""
-        self._error: BrokerError | None = None
+        self._error: Exception | None = None
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._asking = threading.Event()
         self._interrupted = False
@@ -96,6 +99,8 @@ class SqsConsumer(Consumer):
     # -- receiving -----------------------------------------------------------------------------------------
 
     def _gather(self, limit: int, until: float) -> list[Lent]:
+        while not self._wake.empty():
+            self._wake.get()
         found = self._take(limit)
         if not found and len(self._pollers) > 1 and not any(poller.busy for poller in self._pollers):
             found = self._sweep(limit, until)
@@ -106,11 +111,14 @@ class SqsConsumer(Consumer):
             if self._interrupted or (asked and now >= until):
                 self._interrupted = False
                 return []
+            if asked and until - now < 1.0:
+                # SQS waits for whole seconds.
+                self._sleep(min(_PAUSE, until - now))
             late = self._ask(limit, until - now)
             asked = True
             self._sleep(max(until - now, late))
             found = self._take(limit)
-        return self._fill(found, limit)
+        return found
 
     def _ask(self, limit: int, left: float) -> float:
         """Let all pollers ask; how long their answers may take although nobody may wait."""
@@ -119,9 +127,9 @@ class SqsConsumer(Consumer):
             if poller.busy:
                 late = max(late, _LATE if poller.waits else SECONDS)
                 continue
-            seconds = 0 if left <= 0 else self._wait if left >= 1.5 else math.ceil(left)
-            poller.ask(min(limit, PER_BATCH), min(seconds, self._wait))
-            late = max(late, 0.0 if seconds else SECONDS)
+            patient = left >= _PATIENT
+            poller.ask(limit, self._wait if patient else max(0, int(left)), waits=patient)
+            late = max(late, 0.0 if patient else SECONDS)
         return late
 
     def _sweep(self, limit: int, until: float) -> list[Lent]:
@@ -133,19 +141,9 @@ class SqsConsumer(Consumer):
                 break
         return found
 
-    def _fill(self, found: list[Lent], limit: int) -> list[Lent]:
-        """Ask again as long as full answers come."""
-        full = len(found) == min(limit, PER_BATCH)
-        for poller in self._pollers:
-            while full and len(found) < limit and not poller.busy and poller.queue == found[-1].queue:
-                more = self._short(poller, limit - len(found))
-                full = len(more) == PER_BATCH
-                found += more
-        return found
-
     def _short(self, poller: Poller, limit: int) -> list[Lent]:
         if not poller.busy:
-            poller.ask(min(limit, PER_BATCH), 0)
+            poller.ask(limit, 0, waits=False)
         until = time.monotonic() + SECONDS
         while poller.busy and not self._interrupted and (left := until - time.monotonic()) > 0:
             self._sleep(left)
@@ -181,12 +179,25 @@ class SqsConsumer(Consumer):
     # -- on the pollers' threads ---------------------------------------------------------------------------
 
     def _fetch(self, queue: Queue, limit: int, seconds: int) -> None:
+        def more(count: int) -> None:
+            self._hold(queue, self._request(queue, count, 0))
+
         try:
-            self._hold(queue, self._request(queue, limit, seconds))
-        except BrokerError as exc:
-            if is_missing(exc):
-                self._known.forget(queue.name)
-            self._error = exc
+            first = self._request(queue, min(limit, PER_BATCH), seconds)
+            self._hold(queue, first)
+            if len(first) == PER_BATCH and not queue.fifo:
+                self._server.each(more, _tens(limit - PER_BATCH))
+        except (TQError, LookupError, RuntimeError, ValueError) as exc:
+            # `receive` raises it.
+            self._error = self._again(queue) if is_missing(exc) else exc
+
+    def _again(self, queue: Queue) -> TQError:
+        """Somebody removed a queue that is read: make it anew, where queues are made."""
+        self._known.forget(queue.name)
+        try:
+            return not_yet(self._known.ensure(queue.name), self._server.shown)
+        except TQError as exc:
+            return exc
 
     def _request(self, queue: Queue, limit: int, seconds: int) -> list[Lent]:
         answer = self._server.call(
@@ -235,3 +246,8 @@ class SqsConsumer(Consumer):
         except BrokerError as exc:
             # SQS itself gives them back when their time is over.
             logger.warning("%d messages come back after %d s: %s", len(lents), self._holding.visibility, exc)
+
+
+def _tens(count: int) -> list[int]:
+    """A number in parts that one request can ask for."""
+    return [min(PER_BATCH, count - at) for at in range(0, count, PER_BATCH)]

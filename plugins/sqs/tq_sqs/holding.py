@@ -98,7 +98,7 @@ class Holding:
         A crash between the two leaves a message twice, never none.
         """
         for queue in dict.fromkeys(lent.queue for lent in lents):
-            same = [lent for lent in lents if lent.queue is queue or lent.queue == queue]
+            same = [lent for lent in lents if lent.queue == queue]
             parcels = [lent.copy(lent.left if delay is None else delay) for lent in same]
             answers = self._sender.send(queue, parcels, time.monotonic() + SECONDS)
             self.remove([lent for lent, answer in zip(same, answers, strict=True) if answer is None])
@@ -160,26 +160,28 @@ class Holding:
         done: Callable[[Lent], None],
     ) -> None:
         """Ask for one thing for each message, ten at a time; the first that failed for now is raised at the end."""
-        trouble: BrokerError | None = None
-        for queue in dict.fromkeys(lent.queue for lent in lents):
-            same = [lent for lent in lents if lent.queue == queue]
-            for at in range(0, len(same), PER_BATCH):
-                part = same[at : at + PER_BATCH]
-                entries = [
-                    {"Id": str(number), "ReceiptHandle": lent.handle, **more(lent)}
-                    for number, lent in enumerate(part)
-                ]
-                answer = self._server.call(
-                    doing, operation, owner=queue.owner, QueueUrl=queue.url, Entries=entries
-                )
-                failed = {int(each["Id"]): each for each in answer.get("Failed", ())}
-                for number, lent in enumerate(part):
-                    if number not in failed:
-                        done(lent)
-                    else:
-                        trouble = self._failed(failed[number], lent, doing) or trouble
-        if trouble is not None:
-            raise trouble
+
+        def ask(part: Sequence[Lent]) -> BrokerError | None:
+            queue = part[0].queue
+            entries = [
+                {"Id": str(number), "ReceiptHandle": lent.handle, **more(lent)}
+                for number, lent in enumerate(part)
+            ]
+            answer = self._server.call(
+                doing, operation, owner=queue.owner, QueueUrl=queue.url, Entries=entries
+            )
+            failed = {int(each["Id"]): each for each in answer.get("Failed", ())}
+            trouble: BrokerError | None = None
+            for number, lent in enumerate(part):
+                if number not in failed:
+                    done(lent)
+                else:
+                    trouble = self._failed(failed[number], lent, doing) or trouble
+            return trouble
+
+        for trouble in self._server.each(ask, _parts(lents)):
+            if trouble is not None:
+                raise trouble
 
     def _failed(self, failed: dict[str, Any], lent: Lent, doing: str) -> BrokerError | None:
         code = str(failed.get("Code", "?")).rpartition(".")[2]
@@ -188,3 +190,12 @@ class Holding:
             return None
         fault = Fault(code, str(failed.get("Message", "")), 400 if failed.get("SenderFault", True) else 503)
         return error_of(fault, doing, self._server.shown)
+
+
+def _parts(lents: Sequence[Lent]) -> list[Sequence[Lent]]:
+    """At most ten of one queue each."""
+    parts: list[Sequence[Lent]] = []
+    for queue in dict.fromkeys(lent.queue for lent in lents):
+        same = [lent for lent in lents if lent.queue == queue]
+        parts += [same[at : at + PER_BATCH] for at in range(0, len(same), PER_BATCH)]
+    return parts

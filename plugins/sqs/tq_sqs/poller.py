@@ -23,15 +23,15 @@ class Poller:
         self.busy = False
         """A request is under way."""
         self.waits = False
-        """It is one that waits at SQS."""
+        """Its answer may come long after who asked has gone."""
         self._fetch = fetch
         self._done = done
         self._orders: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def ask(self, limit: int, seconds: int) -> None:
+    def ask(self, limit: int, seconds: int, *, waits: bool) -> None:
         """Ask for up to `limit` messages, and let SQS wait for the first up to `seconds`."""
-        self.busy, self.waits = True, seconds > 0
+        self.busy, self.waits = True, waits
         self._orders.put((limit, seconds))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=f"tq-sqs-{self.queue.name}", daemon=True)

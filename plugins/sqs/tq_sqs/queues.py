@@ -169,7 +169,7 @@ class Queues:
         return str(json.loads(policy).get("deadLetterTargetArn", "")) if policy else ""
 
 
-def is_missing(exc: BrokerError) -> bool:
+def is_missing(exc: Exception) -> bool:
     """Whether SQS said that there is no such queue."""
     return isinstance(exc.__cause__, Exception) and fault_of(exc.__cause__).code in MISSING
 

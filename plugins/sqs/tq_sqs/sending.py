@@ -25,10 +25,15 @@ class Sender:
         """One answer for each parcel; nothing is raised. `until` is a moment of `time.monotonic`."""
         answers: list[Answer] = [self._too_big(parcel) for parcel in parcels]
         fit = [at for at, answer in enumerate(answers) if answer is None]
-        for batch in batches([parcels[at].size for at in fit]):
-            places = [fit[at] for at in batch]
-            sent = self._batch(queue, [parcels[at] for at in places], until)
-            for at, answer in zip(places, sent, strict=True):
+        cut = [[fit[at] for at in batch] for batch in batches([parcels[at].size for at in fit])]
+
+        def send(places: Sequence[int]) -> list[Answer]:
+            return self._batch(queue, [parcels[at] for at in places], until)
+
+        # Only one after the other keeps the order of a FIFO queue.
+        sent = [send(places) for places in cut] if queue.fifo else self._server.each(send, cut)
+        for places, part in zip(cut, sent, strict=True):
+            for at, answer in zip(places, part, strict=True):
                 answers[at] = answer
         return answers
 

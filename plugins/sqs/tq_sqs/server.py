@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from tq.errors import BrokerError, ImproperlyConfigured
 from tq.options import mask_url
@@ -12,12 +14,15 @@ from tq_sqs.address import read_address
 from tq_sqs.faults import error_of, fault_of
 from tq_sqs.options import Options, PredefinedQueue
 
+T = TypeVar("T")
+R = TypeVar("R")
 DEFAULT_REGION = "us-east-1"
 """Where neither the options nor boto3's own configuration name one. Source: kombu 5.7."""
 SECONDS = 10.0
 """How long a request may take that has no deadline of its own."""
 _CONNECTIONS = 64
-_KEPT = 8
+_AT_ONCE = 8
+_DEADLINES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 class Server:
@@ -33,11 +38,16 @@ class Server:
         """Forget clients, whose connections belong to another process."""
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, float], Any] = {}
+        self._sessions: dict[str, Any] = {}
+        self._pool: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
         """Close connections."""
         with self._lock:
             clients, self._clients = self._clients, {}
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
         for client in clients.values():
             client.close()
 
@@ -56,30 +66,47 @@ class Server:
             raise self.fail(exc, doing) from exc
         return answer
 
+    def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """`work` on all items, several at once; the first error is raised when all are done."""
+        if len(items) < 2:
+            return [work(item) for item in items]
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_AT_ONCE, "tq-sqs")
+            futures = [self._pool.submit(work, item) for item in items]
+        errors = [error for future in futures if (error := future.exception()) is not None]
+        if errors:
+            raise errors[0]
+        return [future.result() for future in futures]
+
     def fail(self, exc: Exception, doing: str) -> BrokerError:
         """The error to raise for what boto3 raised."""
         return error_of(fault_of(exc), doing, self.shown)
 
     def _client(self, owner: str, seconds: float) -> Any:
-        # The answer's deadline belongs to a client in boto3; half seconds, so that few are made.
-        seconds = max(0.5, round(seconds * 2) / 2)
+        # In boto3 the deadline belongs to the client: there are a few of them, each with connections of its own.
+        seconds = next((each for each in _DEADLINES if each >= seconds * 0.75), _DEADLINES[-1])
         with self._lock:
             client = self._clients.get((owner, seconds))
             if client is None:
-                if len(self._clients) >= _KEPT:
-                    self._clients.pop(next(iter(self._clients)))
                 client = self._clients[owner, seconds] = self._make(owner, seconds)
         return client
 
+    def _session(self, owner: str) -> Any:
+        """boto3's session, which is what takes long to make."""
+        if owner not in self._sessions:
+            own = self.options.predefined_queues.get(owner) or PredefinedQueue(url="")
+            self._sessions[owner] = self._import("boto3").Session(
+                aws_access_key_id=own.access_key_id or self.address.key,
+                aws_secret_access_key=own.secret_access_key or self.address.secret,
+                aws_session_token=own.session_token or self.options.session_token,
+                region_name=own.region or self.address.region,
+                profile_name=self.options.profile,
+            )
+        return self._sessions[owner]
+
     def _make(self, owner: str, seconds: float) -> Any:
-        own = self.options.predefined_queues.get(owner) or PredefinedQueue(url="")
-        session = self._import("boto3").Session(
-            aws_access_key_id=own.access_key_id or self.address.key,
-            aws_secret_access_key=own.secret_access_key or self.address.secret,
-            aws_session_token=own.session_token or self.options.session_token,
-            region_name=own.region or self.address.region,
-            profile_name=self.options.profile,
-        )
+        session = self._session(owner)
         config = self._import("botocore.config").Config(
             connect_timeout=min(seconds, 4.0),
             read_timeout=seconds,

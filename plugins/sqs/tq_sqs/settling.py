@@ -34,9 +34,9 @@ class Settling:
                 held.setdefault(number, (settlement, lent))
         error = self._send_what_follows(list(held.values()))
         ready = [(settlement, lent) for settlement, lent in held.values() if lent.published]
-        self._dead([each for each in ready if each[0].action is Action.DEAD])
-        self._holding.remove([lent for settlement, lent in ready if settlement.action is not Action.REQUEUE])
+        self._holding.remove([lent for settlement, lent in ready if settlement.action is Action.ACK])
         self._requeue([each for each in ready if each[0].action is Action.REQUEUE])
+        self._dead([each for each in ready if each[0].action is Action.DEAD])
         if error is not None:
             raise error
         return [self._holding.settled(int(settlement.delivery.receipt)) for settlement in batch]
@@ -59,6 +59,7 @@ class Settling:
         for queue in dict.fromkeys(lent.queue for _, lent in held):
             same = [(lent, settlement.reason) for settlement, lent in held if lent.queue == queue]
             self._letters.bury(queue, same)
+        self._holding.remove([lent for _, lent in held])
 
     def _requeue(self, held: Sequence[Held]) -> None:
         for delay in dict.fromkeys(settlement.delay for settlement, _ in held):
