@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import time
 from collections import deque
@@ -160,6 +161,9 @@ class Workshop:
 
     def in_child(self, index: int) -> None:
         raise AssertionError("a pool with slots has no children")
+
+    def answer(self, question: bytes) -> bytes:
+        return b"%d: %s" % (os.getpid(), question)
 
     def leave_child(self, index: int) -> None:
         raise AssertionError("a pool with slots has no children")

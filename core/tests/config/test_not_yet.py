@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 
 from tq.config import Settings
 from tq.config.catalog import IneffectiveSetting
-from tq.config.definitions import DEFINITIONS
+from tq.config.setting import Setting
 
-NOT_YET = [setting for setting in DEFINITIONS if setting.not_yet]
+SOME = Setting(name="some_switch", type=bool, default=False, doc="", group="worker", not_yet="it comes later")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("worker_enable_remote_control", True),
-    ],
-)
-def test_switching_on_what_is_not_there_yet_warns_once(name: str, value: object) -> None:
-    with pytest.warns(IneffectiveSetting, match=rf"{name} \(TQ\(...\)\) has no effect yet: "):
-        conf = Settings({name: value}, files=False, environ={})
+def settings(**how: Any) -> Settings:
+    """Settings of which one has no effect yet."""
+    return Settings(plugins=lambda: [SOME], files=False, **how)
+
+
+def test_switching_on_what_is_not_there_yet_warns_once() -> None:
+    conf = settings(environ={})
+    with pytest.warns(IneffectiveSetting, match=r"some_switch .* has no effect yet: it comes later"):
+        conf.some_switch = True
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        conf[name] = value
-    assert conf[name] == value
+        conf.some_switch = True
+    assert conf.some_switch is True
 
 
-@pytest.mark.parametrize("setting", NOT_YET, ids=lambda setting: setting.name)
-def test_the_default_of_such_a_setting_may_be_written_down_in_silence(setting: object) -> None:
+def test_the_default_of_such_a_setting_may_be_written_down_in_silence() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Settings({setting.name: setting.default}, files=False, environ={})  # type: ignore[attr-defined]
+        conf = settings(environ={})
+        conf.some_switch = False
+    assert conf.some_switch is False
 
 
 def test_the_environment_warns_as_well() -> None:
-    conf = Settings(files=False, environ={"TQ_WORKER_ENABLE_REMOTE_CONTROL": "true"})
-    with pytest.warns(IneffectiveSetting, match="environment TQ_WORKER_ENABLE_REMOTE_CONTROL"):
-        assert conf.worker_enable_remote_control is True
+    conf = settings(environ={"TQ_SOME_SWITCH": "true"})
+    with pytest.warns(IneffectiveSetting, match="environment TQ_SOME_SWITCH"):
+        assert conf.some_switch is True

@@ -37,6 +37,7 @@ from tq.wire.stamps import stamp_keys
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from tq.app.control import Control
     from tq.app.keywords import TaskKeywords
     from tq.app.schedules import Schedules
     from tq.app.workflow import Workflow
@@ -383,3 +384,16 @@ class TQ(Sending):
 
     def __repr__(self) -> str:
         return f"<TQ {self.main or '__main__'}>"
+    @cached_property
+    def control(self) -> Control:
+        """Remote control of the workers: `inspect`, `broadcast`, `ping`, `rate_limit`, `shutdown`, ..."""
+        from tq.app.control import Control
+
+        return Control(self)
+
+    def bugreport(self) -> str:
+        """Versions and settings, without secrets, as text."""
+        from tq.app.bugreport import bugreport
+
+        return bugreport(self)
+

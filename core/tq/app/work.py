@@ -15,6 +15,7 @@ from tq.app import flows
 from tq.app.extras import hooks_of
 from tq.app.health import answer_probes
 from tq.app.plan import plan_of
+from tq.app.remote import answer_control, is_controlled, prepare_answers, what_is_missing
 from tq.app.telling import events_of_worker, hooks_with
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, PoolCap
@@ -108,6 +109,9 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         child_started=hooks.bind("child_started"),
         child_stopping=hooks.bind("child_stopping"),
     )
+    controlled = is_controlled(app)
+    if controlled:
+        prepare_answers(app, setup, processes)
     scaler = Autoscaler(*options.autoscale) if options.autoscale else None
     events = events_of_worker(app, setup, heartbeats=not options.without_heartbeat)
     ticks = [each.tick for each in (scaler, events) if each is not None]
@@ -119,6 +123,9 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         on_tick=_in_turn(ticks) if ticks else None,
     )
     worker.events = events
+    worker.warning = what_is_missing(app)
+    if controlled:
+        answer_control(app, worker, setup, hooks, pool_name=pool_name, autoscaler=scaler)
     if conf.worker_health_address:
         answer_probes(worker, setup, conf.worker_health_address, hooks)
     return worker

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from typing import Any
 
 import click
 
-from tq._version import __version__
-from tq.app.app import TQ
+from tq.app.bugreport import facts
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_columns, write_facts, write_json
 from tq.config.settings import DEFAULT, Row
-from tq.plugins import registry
 
 IMPORTANT = frozenset(
     {
@@ -50,20 +46,6 @@ def report(state: Globals, /, every: bool, as_json: bool) -> None:
     write_facts([(name, _line(value)) for name, value in software.items()])
     click.echo()
     write_columns(("setting", "value", "origin"), settings(rows))
-
-
-def facts(app: TQ) -> dict[str, Any]:
-    """What runs here."""
-    return {
-        "tq": __version__,
-        "python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",
-        "platform": platform.platform(),
-        "app": app.main or "__main__",
-        "plugins": [
-            f"{name} {version}".rstrip()
-            for name, version in sorted({(row.distribution, row.version) for row in registry.installed()})
-        ],
-    }
 
 
 def settings(rows: list[Row]) -> list[tuple[str, str, str]]:

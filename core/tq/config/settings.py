@@ -11,7 +11,7 @@ import msgspec
 from tq.config.catalog import Catalog
 from tq.config.fields import SettingsFields
 from tq.config.layers import Layers, Pending
-from tq.config.masking import shown
+from tq.config.masking import is_secret, masked, shown
 from tq.config.setting import Setting
 from tq.errors import ImproperlyConfigured, UnknownSetting
 
@@ -116,6 +116,12 @@ class Settings(SettingsFields):
     def explain(self) -> list[Row]:
         """Each setting with its effective value and origin, without secrets; for `tq report`."""
         return [Row(s.name, shown(s, self[s.name]), self.origin(s.name)) for s in self.definitions()]
+
+    def table(self, with_defaults: bool = False) -> dict[str, Any]:
+        """Settings by name, without their secrets: those that were set, or all."""
+        names = list(self) if with_defaults else list(self.changed)
+        secret = {setting.name for setting in self.definitions() if setting.secret}
+        return {name: masked(self[name], secret=name in secret or is_secret(name)) for name in names}
 
     # -- writing -------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ A function takes the arguments that it needs, by these names. Its order among ot
 (`hookimpl(tryfirst=True)`). The hooks are looked up once, when the worker starts or the app first publishes: a
 hook that nobody implements costs nothing.
 
-Observers (all but `tq_settings`, `tq_commands` and `tq_pages`) return nothing and are called one by one, in the middle of
+Observers (all but `tq_settings`, `tq_commands`, `tq_control_commands` and `tq_pages`) return nothing and are called one by one, in the middle of
 the work: be quick and do not block. An observer may raise, but should not: its error is logged with the name of
 its plugin, and disturbs neither the task nor the other observers. None may be `async def`. With a pool of
 threads or greenlets the task hooks run on several of them at once.
@@ -31,6 +31,7 @@ from pluggy import HookimplMarker, HookspecMarker
 if TYPE_CHECKING:
     import click
 
+    from tq.contracts.control import CommandInfo
     from tq.contracts.pool import StopMode
     from tq.contracts.serializer import SettingsReader
     from tq.errors import Retry
@@ -40,7 +41,7 @@ hookspec: Final = HookspecMarker("tq")
 hookimpl: Final = HookimplMarker("tq")
 """Marks a function of a plugin as the implementation of the hook of its name."""
 
-COLLECTING: Final = frozenset({"tq_settings", "tq_commands", "tq_pages"})
+COLLECTING: Final = frozenset({"tq_settings", "tq_commands", "tq_control_commands", "tq_pages"})
 """The hooks that are asked for something; all others are observers."""
 
 
@@ -263,6 +264,16 @@ def tq_settings() -> Sequence[ExtraSetting]:
 @hookspec
 def tq_commands() -> Sequence[click.Command]:
     """Commands that this plugin adds to `tq`; asked for by the command line only.
+
+    May raise: then the error is logged with the plugin's name and the other commands work.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def tq_control_commands() -> Sequence[CommandInfo]:
+    """Commands of remote control that this plugin adds to workers and to `tq inspect` and `tq control`; asked for when
+    a worker starts, and by the command line. None can take the place of tq's own.
 
     May raise: then the error is logged with the plugin's name and the other commands work.
     """

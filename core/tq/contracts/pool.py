@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -203,6 +203,9 @@ class PoolSetup(Protocol):
     def in_child(self, index: int) -> None:
         """Call first in a forked child: forgets the parent's connections, and tells the hooks."""
 
+    def answer(self, question: bytes) -> bytes:
+        """Call in a child with a question of `Pool.ask`, on a thread of its own; returns the answer, quickly."""
+
     def leave_child(self, index: int) -> None:
         """Call last in a forked child that ends as it should: tells the hooks."""
 
@@ -263,6 +266,17 @@ class Pool(ABC):
         """The engine of `seat` hangs between two bodies: end its process by force and start another; what it
         held goes back by `PoolSetup.child_died`, uncharged. False where the pool cannot. Called from the
         heartbeat thread; must not block."""
+        return False
+
+    def ask(self, question: bytes, timeout: float) -> Mapping[int, bytes]:
+        """Have `PoolSetup.answer` called in each child, and return the answers by process id; a child that does not
+        answer within `timeout` seconds is left out, and gets the question all the same. Empty where bodies run in
+        the worker itself. Called from one thread at a time, which is none of the pool's."""
+        return {}
+
+    def renew(self) -> bool:
+        """Have new engines take the place of those that run now, each as soon as what runs on it has ended: they
+        go by what the setup says then. False where the pool cannot. Called from any thread; must not block."""
         return False
 
     def terminate(self, seat: Seat, receipt: int, signal: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tq.contracts.pool import ColdStop, Job, Pool, PoolCap, PoolSetup, Seat, StopMode
 from tq.pools.green_seat import GreenSeat
+from tq.pools.rounds import Rounds
 
 logger = logging.getLogger("tq.pool")
 
@@ -27,7 +28,7 @@ class GreenPool(Pool):
         super().__init__(setup)
         self._seats = tuple(GreenSeat(self.arm) for _ in range(setup.concurrency))
         self._running: dict[Seat, tuple[Job, Greenlet]] = {}
-        self._engine = setup.slots_engine(self._seats, self._spawn)
+        self._engine = Rounds(lambda: setup.slots_engine(self._seats, self._spawn))
 
     # -- the library's part --------------------------------------------------------------------------------
 
@@ -68,6 +69,11 @@ class GreenPool(Pool):
     def seats(self) -> Sequence[Seat]:
         """See `Pool.seats`."""
         return self._seats
+
+    def renew(self) -> bool:
+        """See `Pool.renew`."""
+        self._engine.renew()
+        return True
 
     def terminate(self, seat: Seat, receipt: int, signal: int) -> bool:
         """See `Pool.terminate`; `ColdStop` is raised in the body where it waits, whatever the signal."""

@@ -42,6 +42,8 @@ class Admitting(Steps):
         run.outcome = self._refusal(call, delivery) or _not_now(plan, delivery)
         if run.outcome is None:
             run.request = Request(call, delivery, self.hostname)
+            if self.tally is not None:
+                self.tally.count(call.task)
             if self.log_info:
                 logger.info("task %s[%s] received", call.task, call.id)
             if self.observers.task_received is not None:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -87,6 +88,7 @@ class InlineEngine:
         self._stop: StopMode | None = None
         self._thread = 0
         self._in_body = False
+        self._run: Run | None = None
 
     def run(self) -> None:
         """Work until stopped or until `max_tasks` bodies ran."""
@@ -109,6 +111,21 @@ class InlineEngine:
         self._link.stop(mode)
         if mode == StopMode.COLD and self._in_body and threading.get_ident() == self._thread:
             raise ColdStop
+
+    # -- see `tq.worker.answers.Looked` ----------------------------------------------------------------------
+
+    def runs(self) -> Sequence[Run]:
+        """What runs."""
+        run = self._run
+        return [] if run is None else [run]
+
+    def waiting(self) -> Iterable[Delivery]:
+        """What is behind it."""
+        return self._todo
+
+    def parked(self) -> Sequence[tuple[float, Delivery]]:
+        """What is not due yet."""
+        return self._link.parked()
 
     # -- the loop ------------------------------------------------------------------------------------------
 
@@ -178,6 +195,7 @@ class InlineEngine:
         if run.plan.track_started and run.plan.acks_late:  # type: ignore[union-attr]
             self._link.store(started_document(run, self._executor.hostname, os.getpid()))
         run.started = time.monotonic()
+        self._run = run
         self._in_body = True
         try:
             self._executor.perform(run, self._seat, self._limits.of(run), self._alarm)
@@ -187,16 +205,13 @@ class InlineEngine:
             run.outcome = run.outcome or GIVEN_BACK
         finally:
             self._in_body = False
+            self._run = None
 
     def _acknowledged(self, run: Run) -> bool:
         """Acknowledge before the body runs (`acks_late=False`: at most once); False: do not run it."""
         early.note(self._seat, run.delivery)
         with self._access:
-            try:
-                return all(self._link.settle([Settlement(run.delivery)]))
-            except BrokerError as exc:
-                logger.warning("not started, for it could not be acknowledged first: %s", exc)
-                return False
+            return self._link.acknowledge(run.delivery, self._executor.starting(run, os.getpid()))
 
     def _end(self) -> None:
         """Settle what is finished, give back the rest."""

@@ -40,9 +40,10 @@ _UNWRITABLE = (PublishError, SerializationError, BackendError)
 """Errors that trying again does not help."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stores:
-    """Where an engine works: broker, results, queues; `lease` in seconds."""
+    """Where an engine works: broker, results, queues; `lease` in seconds. Engines that are made later read other
+    queues where `queues` was changed; nothing else changes."""
 
     broker: Broker
     backend: ResultBackend | None
@@ -97,6 +98,10 @@ class Link:
         consumer = self._consumer
         if consumer is not None:
             consumer.keep()
+
+    def parked(self) -> list[tuple[float, Delivery]]:
+        """What it keeps until it is due, and when that is (monotonic seconds)."""
+        return [(due, delivery) for due, _, delivery in self._parked]
 
     # -- from the engine -----------------------------------------------------------------------------------
 

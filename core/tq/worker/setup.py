@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from tq.contracts.pool import Engine, Seat, Spawn
 from tq.errors import TaskRevoked, TimeLimitExceeded
 from tq.policy.batch import LARGEST
+from tq.worker.answers import Answers
 from tq.worker.engine import NO_WORKER_LIMITS, InlineEngine, Limits
 from tq.worker.execute import Executor
 from tq.worker.link import Stores
 from tq.worker.losses import Losses
 from tq.worker.seat import LocalSeat
 from tq.worker.slots import SlotsEngine
+from tq.worker.tally import Tally
 
 
 @dataclass(slots=True)
@@ -39,9 +41,13 @@ class WorkerSetup:
     quiet: threading.Lock = field(default_factory=lambda: threading.Lock())
     """Held by the worker's own threads while they talk to a server."""
 
+    answers: Answers | None = None
+    """Knows the engines of this process; None where nobody asks."""
+    tally: Tally | None = None
+
     def inline_engine(self, seat: Seat, *, max_tasks: int | None = None) -> Engine:
         """One body at a time, on the thread that calls `run`."""
-        return InlineEngine(
+        engine = InlineEngine(
             self.stores,
             self.executor,
             seat,
@@ -49,10 +55,13 @@ class WorkerSetup:
             max_tasks=max_tasks,
             largest_batch=self.largest_batch,
         )
+        if self.answers is not None:
+            self.answers.add(engine)
+        return engine
 
     def slots_engine(self, seats: Sequence[Seat], spawn: Spawn) -> Engine:
         """As many bodies at once as there are seats."""
-        return SlotsEngine(
+        engine = SlotsEngine(
             self.stores,
             self.executor,
             seats,
@@ -60,6 +69,9 @@ class WorkerSetup:
             limits=self.limits,
             largest_batch=min(LARGEST, self.largest_batch * len(seats)),
         )
+        if self.answers is not None:
+            self.answers.add(engine)
+        return engine
 
     def local_seat(self) -> Seat:
         """A seat in this process."""
@@ -75,11 +87,19 @@ class WorkerSetup:
         """Make this forked process independent of its parent."""
         multiprocessing.current_process().name = f"child-{index}"
         self.quiet = threading.Lock()
+        if self.answers is not None:
+            self.answers.in_child()
+        if self.tally is not None:
+            self.tally.use_row(index)
         self.stores.broker.after_fork()
         if self.stores.backend is not None:
             self.stores.backend.after_fork()
         if self.child_started is not None:
             self.child_started(hostname=self.hostname, pid=os.getpid())
+
+    def answer(self, question: bytes) -> bytes:
+        """Answer what `Pool.ask` was asked, in the child, from a thread of its own."""
+        return self.answers.raw(question) if self.answers is not None else b"{}"
 
     def leave_child(self, index: int) -> None:
         """Tell the hooks that this child ends as it should."""

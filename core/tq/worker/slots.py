@@ -15,7 +15,7 @@ import os
 import queue
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tq import states
 from tq.contracts.pool import Seat, Spawn, StopMode
@@ -122,6 +122,20 @@ class SlotsEngine:
         """Receive no more; WARM waits for running bodies, COLD gives them back."""
         self._stop = StopMode(max(mode, self._stop or mode))
         self._link.stop(mode)
+
+    # -- see `tq.worker.answers.Looked` ----------------------------------------------------------------------
+
+    def runs(self) -> Iterable[Run]:
+        """What runs."""
+        return (job.record for job in self._running.values())
+
+    def waiting(self) -> Iterable[Delivery]:
+        """What waits for a seat."""
+        return self._backlog
+
+    def parked(self) -> Sequence[tuple[float, Delivery]]:
+        """What is not due yet."""
+        return self._link.parked()
 
     # -- the loop ------------------------------------------------------------------------------------------
 

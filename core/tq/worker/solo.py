@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from tq.contracts.pool import Pool, PoolCap, PoolSetup, Seat, StopMode
+from tq.pools.rounds import Rounds
 
 
 class SoloPool(Pool):
@@ -18,7 +19,7 @@ class SoloPool(Pool):
     def __init__(self, setup: PoolSetup) -> None:
         super().__init__(setup)
         self._seat = setup.local_seat()
-        self._engine = setup.inline_engine(self._seat)
+        self._engine = Rounds(lambda: setup.inline_engine(self._seat))
 
     def run(self) -> None:
         """Run the engine until it is stopped."""
@@ -31,3 +32,8 @@ class SoloPool(Pool):
     def seats(self) -> Sequence[Seat]:
         """The only one."""
         return (self._seat,)
+
+    def renew(self) -> bool:
+        """See `Pool.renew`."""
+        self._engine.renew()
+        return True

@@ -18,6 +18,7 @@ from tq.worker.outcome import Outcome
 from tq.worker.plan import TaskPlan
 from tq.worker.revocations import Revocations
 from tq.worker.run import Observers
+from tq.worker.tally import Tally
 
 logger = logging.getLogger("tq.task")
 
@@ -41,6 +42,7 @@ class Steps:
     observers: Observers = field(default_factory=Observers)
     refresh: Callable[[], None] | None = None
     """Called before each batch, by the thread that admits it: may replace `observers`."""
+    tally: Tally | None = None
     clock: Callable[[], float] = time.time
     log_info: bool = field(default_factory=lambda: logger.isEnabledFor(logging.INFO))
 

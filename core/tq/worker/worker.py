@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, StopMode
@@ -18,6 +18,9 @@ from tq.records import QueueStats
 from tq.worker.health import HealthServer
 from tq.worker.keeper import Keeper
 from tq.worker.setup import WorkerSetup
+
+if TYPE_CHECKING:
+    from tq.worker.control.mailbox import Mailbox
 
 logger = logging.getLogger("tq.worker")
 
@@ -67,6 +70,10 @@ class Worker:
         self._pid = os.getpid()
         self.health: HealthServer | None = None
         """Answers probes while the worker runs, where it is set."""
+        self.mailbox: Mailbox | None = None
+        """Answers remote control while the worker runs, where it is set."""
+        self.warning: str | None = None
+        """What is to be said when it starts."""
         self._is_up = False
         self.events: EventSwitch | None = None
         """Its events; None where it sends none at all."""
@@ -117,12 +124,18 @@ class Worker:
         self._is_up = True
         if self.health is not None:
             self.health.start()
+        if self.mailbox is not None:
+            self.mailbox.start()
         self._tell("worker_ready")
+        if self.warning is not None:
+            logger.warning("%s", self.warning)
         logger.info("%s is ready, reading %s", self.hostname, ", ".join(self.queues))
         try:
             if self._stop is None:
                 self.pool.run()
         finally:
+            if self.mailbox is not None:
+                self.mailbox.close()
             self._tell("worker_stopping", mode=self._stop or StopMode.WARM)
             # Heartbeats end last: until here the pool may have held deliveries.
             self._keeper.stop()

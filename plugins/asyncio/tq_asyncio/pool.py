@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
+from tq.pools.rounds import Rounds
 from tq.pools.thread_seat import ThreadSeat
 from tq.pools.watchdog import Watchdog
 from tq_asyncio.crew import Crew
@@ -27,7 +28,7 @@ class AsyncioPool(Pool):
         self._seats = tuple(ThreadSeat(self._watchdog) for _ in range(setup.concurrency))
         self._crew = Crew(setup.concurrency)
         self._loop = LoopThread()
-        self._engine = setup.slots_engine(self._seats, self._spawn)
+        self._engine = Rounds(lambda: setup.slots_engine(self._seats, self._spawn))
 
     def run(self) -> None:
         """See `Pool.run`."""
@@ -48,6 +49,11 @@ class AsyncioPool(Pool):
     def seats(self) -> Sequence[Seat]:
         """See `Pool.seats`."""
         return self._seats
+
+    def renew(self) -> bool:
+        """See `Pool.renew`."""
+        self._engine.renew()
+        return True
 
     def terminate(self, seat: Seat, receipt: int, signal: int) -> bool:
         """See `Pool.terminate`: cancels a coroutine, whatever the signal. A body in a thread cannot be ended."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from prefork_workshop import until
 
+from tq_prefork.line import Line, pair
 from tq_prefork.memory import _from_ps, resident
 from tq_prefork.pace import LONGEST_PAUSE, PATIENCE, Pace
 from tq_prefork.process import ChildProcess, Verdict
@@ -30,7 +31,7 @@ def sleeper() -> Iterator[ChildProcess]:
             time.sleep(60)
         finally:
             os._exit(0)
-    process = ChildProcess(pid, 0, seat)
+    process = ChildProcess(pid, 0, seat, Line(pair()[0]))
     until(lambda: seat.receipt == 5)
     yield process
     process.kill(Verdict.COLD_STOP)

@@ -7,13 +7,16 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NoReturn
 
 from tq.contracts.pool import Engine, PoolSetup, StopMode
 from tq_prefork.lifeline import Lifeline
+from tq_prefork.line import answer_all
 from tq_prefork.seat import SharedSeat
 
 logger = logging.getLogger("tq.pool")
@@ -62,8 +65,9 @@ def live(
     lifeline: Lifeline,
     forget: Callable[[], None],
     mask: Iterable[int],
+    line: socket.socket,
 ) -> NoReturn:
-    """Work until told to stop, then exit. `forget` drops what only the parent needs.
+    """Work until told to stop, then exit. `forget` drops what only the parent needs; `line` brings its questions.
 
     Called with all signals blocked; `mask` is the signal mask to live under.
     """
@@ -78,6 +82,7 @@ def live(
         setup.in_child(index)
         engine = setup.inline_engine(seat, max_tasks=setup.max_tasks_per_child)
         stops.attach(engine)
+        threading.Thread(target=answer_all, args=(line, setup.answer), name="tq-answers", daemon=True).start()
         engine.run()
         seat.say_ended()
         setup.leave_child(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import time
 import warnings
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from tq.contracts.pool import PoolSetup, StopMode
 from tq_prefork.child import flush, live
 from tq_prefork.lifeline import Lifeline
+from tq_prefork.line import Line, pair
 from tq_prefork.pace import Pace
 from tq_prefork.process import ChildProcess, Verdict
 from tq_prefork.seat import SharedSeat
@@ -31,6 +33,7 @@ class Crew:
         self.processes: list[ChildProcess] = []
         self.seats: tuple[SharedSeat, ...] = ()
         self.pids: tuple[int, ...] = ()
+        self.lines: tuple[tuple[int, Line], ...] = ()
         self.pace = Pace()
         self._setup = setup
         self._forget = forget
@@ -56,6 +59,11 @@ class Crew:
             process.close()
             self._report(process)
 
+    def renew(self) -> None:
+        """Have every child end when what it runs has ended; others take their places."""
+        for process in self.processes:
+            process.ask(StopMode.WARM)
+
     def kill_all(self, verdict: Verdict) -> None:
         """Kill every child."""
         for process in self.processes:
@@ -72,6 +80,7 @@ class Crew:
     def _publish(self) -> None:
         self.seats = tuple(process.seat for process in self.processes)
         self.pids = tuple(process.pid for process in self.processes)
+        self.lines = tuple((process.pid, process.line) for process in self.processes)
 
     def _report(self, process: ChildProcess) -> None:
         seat, why, cause = process.seat, process.why(), process.cause()
@@ -105,24 +114,31 @@ class Crew:
         index = next(index for index in range(len(taken) + 1) if index not in taken)
         seat = SharedSeat()
         flush()
+        ends = None
         try:
+            ends = pair()
             with self._setup.forking():
-                pid = self._fork(index, seat)
+                pid = self._fork(index, seat, ends)
         except OSError as exc:
+            if ends is not None:
+                ends[0].close()
+                ends[1].close()
             logger.error("cannot fork child %d: %s", index, exc)
             self.pace.died(0.0, time.monotonic(), f"could not be forked: {exc}")
             return False
-        self.processes.append(ChildProcess(pid, index, seat))
+        ends[1].close()
+        self.processes.append(ChildProcess(pid, index, seat, Line(ends[0])))
         self._publish()
         return True
 
-    def _fork(self, index: int, seat: SharedSeat) -> int:
+    def _fork(self, index: int, seat: SharedSeat, ends: tuple[socket.socket, socket.socket]) -> int:
         # A handler of the parent must not run in a child that has not installed its own yet.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = _fork()
             if pid == 0:
-                live(index, seat, self._setup, self._lifeline, self._forget_parent, mask)
+                ends[0].close()
+                live(index, seat, self._setup, self._lifeline, self._forget_parent, mask, ends[1])
             return pid
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)

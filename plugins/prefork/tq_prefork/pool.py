@@ -8,11 +8,12 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tq.contracts.pool import Pool, PoolCap, PoolSetup, Seat, StopMode
 from tq.errors import ImproperlyConfigured
 from tq_prefork.crew import Crew
+from tq_prefork.line import ask_all
 from tq_prefork.memory import resident
 from tq_prefork.process import ChildProcess, Verdict
 from tq_prefork.wakeup import Wakeup
@@ -50,6 +51,8 @@ class PreforkPool(Pool):
         self._wakeup: Wakeup | None = None
         self._terminations: deque[tuple[Seat, int, int]] = deque()
         self._replacements: deque[Seat] = deque()
+        self._renewals = 0
+        """That were asked for and not done yet."""
         self._memory_look = 0.0
         self._cold_end = math.inf
 
@@ -89,6 +92,16 @@ class PreforkPool(Pool):
         self._wake()
         return True
 
+    def ask(self, question: bytes, timeout: float) -> Mapping[int, bytes]:
+        """See `Pool.ask`."""
+        return ask_all(self._crew.lines, question, timeout) if self._crew is not None else {}
+
+    def renew(self) -> bool:
+        """See `Pool.renew`."""
+        self._renewals += 1
+        self._wake()
+        return True
+
     def _wake(self) -> None:
         if self._wakeup is not None:
             self._wakeup.set()
@@ -116,6 +129,7 @@ class PreforkPool(Pool):
                 return
             else:
                 self._stop_all(crew, self._mode)
+            self._renew(crew)
             self._terminate(crew)
             self._replace(crew)
             self._enforce_hard_limits(crew)
@@ -131,6 +145,11 @@ class PreforkPool(Pool):
             if now >= self._cold_end:
                 crew.kill_all(Verdict.COLD_STOP)
                 self._cold_end = now + COLD_GRACE
+
+    def _renew(self, crew: Crew) -> None:
+        if self._renewals:
+            self._renewals = 0
+            crew.renew()
 
     def _terminate(self, crew: Crew) -> None:
         while self._terminations:

@@ -9,6 +9,7 @@ import time
 
 from tq.contracts.pool import StopMode
 from tq_prefork.child import COLD_SIGNAL, WARM_SIGNAL
+from tq_prefork.line import Line
 from tq_prefork.seat import SharedSeat
 
 _FREEZE_TRIES = 100
@@ -27,10 +28,11 @@ class Verdict(enum.Enum):
 class ChildProcess:
     """A process that was forked and not yet waited for; its pid is therefore no other's."""
 
-    def __init__(self, pid: int, index: int, seat: SharedSeat) -> None:
+    def __init__(self, pid: int, index: int, seat: SharedSeat, line: Line) -> None:
         self.pid = pid
         self.index = index
         self.seat = seat
+        self.line = line
         self.started = time.monotonic()
         self.surplus = False
         """Stops because the pool shrank; nobody takes its place."""
@@ -94,7 +96,8 @@ class ChildProcess:
         return f"exited with status {os.WEXITSTATUS(self._status)}"
 
     def close(self) -> None:
-        """Free the descriptor."""
+        """Free the descriptors."""
+        self.line.close()
         if self.pidfd >= 0:
             os.close(self.pidfd)
             self.pidfd = -1

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from tq.contracts.pool import Job, Pool, PoolCap, PoolSetup, Seat, StopMode
+from tq.pools.rounds import Rounds
 from tq.pools.thread_seat import ThreadSeat
 from tq.pools.watchdog import Watchdog
 
@@ -28,7 +29,7 @@ class ThreadsPool(Pool):
         self._watchdog = Watchdog()
         self._seats = tuple(ThreadSeat(self._watchdog) for _ in range(setup.concurrency))
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._engine = setup.slots_engine(self._seats, self._spawn)
+        self._engine = Rounds(lambda: setup.slots_engine(self._seats, self._spawn))
 
     def run(self) -> None:
         """See `Pool.run`."""
@@ -52,6 +53,11 @@ class ThreadsPool(Pool):
     def seats(self) -> Sequence[Seat]:
         """See `Pool.seats`."""
         return self._seats
+
+    def renew(self) -> bool:
+        """See `Pool.renew`."""
+        self._engine.renew()
+        return True
 
     def _spawn(self, job: Job, seat: Seat) -> None:
         self._jobs.put(job)

@@ -110,10 +110,9 @@ SETTINGS = (
     Setting(
         name="worker_enable_remote_control",
         type=bool,
-        default=False,
+        default=True,
         doc="Answer remote control: inspect, revoke, shutdown, ...",
         group=GROUP,
-        not_yet="this version has no remote control",
     ),
     Setting(
         name="worker_send_task_events",
