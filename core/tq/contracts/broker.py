@@ -285,11 +285,11 @@ class Broker(ABC):
         """
         raise NotImplementedError
 
-    def joins(self, backend: object) -> bool:
-        """Whether `Settlement.result` is stored by `settle` itself into that result backend, in one step."""
-        return False
     def joins_transaction(self, transaction: object) -> bool:
         """Whether `publish` puts messages into this transaction of the caller's own, while
         `tq.contracts.transactions.own_transaction` names it."""
         return False
 
+    def joins(self, backend: object) -> bool:
+        """Whether `Settlement.result` is stored by `settle` itself into that result backend, in one step."""
+        return False
