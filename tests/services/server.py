@@ -108,6 +108,8 @@ class Server(ABC):
     def freeze(self) -> None:
         """Suspend the process: connections stay open and nothing answers (SIGSTOP)."""
         os.killpg(self.pid, signal.SIGSTOP)
+        if hasattr(os, "waitid"):  # a server of several threads goes on answering for a moment
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         """Let a frozen process go on."""
