@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tq.contracts.broker import Broker, Cap, Consumer
+from tq.contracts.subscription import Subscription
 from tq.errors import EncodeError, PublishError
-from tq.records import DeadLetter, Envelope, Queue, QueueStats
+from tq.records import Channel, DeadLetter, Envelope, Notice, Queue, QueueStats
+from tq_amqp import listening
 from tq_amqp.address import read_addresses
 from tq_amqp.backend import RpcBackend
 from tq_amqp.connect import Connector
@@ -24,9 +26,11 @@ from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.wire import Wire
 from tq_amqp.session import Session
-from tq_amqp.topology import Topology
+from tq_amqp.topology import Declarer, Topology
 
 T = TypeVar("T")
+M = TypeVar("M")
+_LISTENERS_HEARTBEAT = 60.0
 _NOT_FOUND = 404
 _SHORTEST_HEARTBEAT = 5.0
 
@@ -35,7 +39,16 @@ class AmqpBroker(Broker):
     """Messages in queues of RabbitMQ 3.8 or newer, as Celery puts them there."""
 
     api_version = 1
-    capabilities = Cap.DELAY | Cap.ORDER | Cap.DEAD_LETTERS | Cap.STATS | Cap.PURGE | Cap.DURABLE | Cap.SHARED
+    capabilities = (
+        Cap.DELAY
+        | Cap.BROADCAST
+        | Cap.DEAD_LETTERS
+        | Cap.STATS
+        | Cap.PURGE
+        | Cap.ORDER
+        | Cap.DURABLE
+        | Cap.SHARED
+    )
     max_body = BrokerOptions().max_message_size
     max_delay = LONGEST
     options_type = BrokerOptions
@@ -62,13 +75,17 @@ class AmqpBroker(Broker):
         self._claim()
 
     def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
-        until = time.monotonic() + timeout
+        return self._publish(batch, self._office.send, time.monotonic() + timeout)
+
+    def _publish(
+        self, batch: Sequence[M], write: Callable[[M], list[Outgoing]], until: float
+    ) -> list[Exception | None]:
         outgoing: list[Outgoing] = []
         places: list[int] = []
         answers: list[Exception | None] = [None] * len(batch)
-        for place, envelope in enumerate(batch):
+        for place, given in enumerate(batch):
             try:
-                made = self._office.send(envelope)
+                made = write(given)
             except (EncodeError, PublishError) as exc:
                 answers[place] = exc
                 continue
@@ -98,6 +115,19 @@ class AmqpBroker(Broker):
             timeout=self.options.socket_timeout,
             replies=lambda: self._replies,
         )
+
+    def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
+        return self._publish(batch, lambda given: [listening.notice(given)], time.monotonic() + timeout)
+
+    def subscribe(
+        self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
+    ) -> Subscription:
+        def connect(until: float) -> tuple[Wire, Declarer]:
+            wire = self._connector.open(until, heartbeat=_LISTENERS_HEARTBEAT)
+            return wire, Declarer(wire, self._topology)
+
+        timeout: float = self.options.socket_timeout
+        return listening.Listener(channel, pattern, queue, ttl, connect, self._server, timeout)
 
     def close(self) -> None:
         self._publishing.close()

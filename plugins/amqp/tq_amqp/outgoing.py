@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tq.errors import EncodeError, PublishError
-from tq.records import DeadLetter, Delivery, Envelope, Message
+from tq.records import Channel, DeadLetter, Delivery, Envelope, Message
 from tq.wire.envelope import PARKED
 from tq.wire.ids import new_id
 from tq_amqp import messages
@@ -27,6 +27,13 @@ class Outgoing:
     delayed: bool = False
     plain: bool = False
     reply: bool = False
+    place: Channel | None = None
+    """Of an announcement, which nobody need hear."""
+
+    @property
+    def mandatory(self) -> bool:
+        """Whether it is an error where no queue takes it."""
+        return not self.reply and self.place is None
 
 
 class Office:
@@ -90,6 +97,9 @@ class Office:
 
     def prepare(self, out: Outgoing, declarer: Declarer, until: float) -> None:
         """Make sure that what `out` needs exists. Raises `Refused`, `Down`, `EncodeError`."""
+        if out.place is not None:
+            declarer.exchange(out.place.name, out.place.kind, out.place.durable, until)
+            return
         if out.reply:
             return
         if out.plain:

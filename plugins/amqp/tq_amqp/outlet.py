@@ -58,7 +58,7 @@ class Outlet:
                 self._office.prepare(out, self.declarer, until)
                 channel = self._ready(batch, until)
                 channel.send_content(
-                    m.publish(out.exchange, out.key, mandatory=not out.reply), out.properties, out.body
+                    m.publish(out.exchange, out.key, mandatory=out.mandatory), out.properties, out.body
                 )
             except Refused as exc:
                 self._answers[place] = self._server.broker_error(exc, f"publish to queue {out.queue!r}")

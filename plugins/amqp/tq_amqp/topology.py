@@ -109,6 +109,18 @@ class Declarer:
             self._accept(name, exc, until)
         self._done.add(("queue", name))
 
+    def exchange(self, name: str, kind: str, durable: bool, until: float) -> None:
+        """Make sure that an exchange exists; one that is there already is used as it is."""
+        if ("exchange", name) in self._done:
+            return
+        try:
+            self._channel_for(until).call(m.exchange_declare(name, kind, durable=durable), until)
+        except Refused as exc:
+            if exc.code not in (_DIFFERENT, _FORBIDDEN):
+                raise
+            self._channel_for(until).call(m.exchange_declare(name, kind, passive=True), until)
+        self._done.add(("exchange", name))
+
     def once(self, what: str, steps: Iterable[bytes], until: float) -> None:
         """Take these steps, unless that was done on this connection already."""
         if ("steps", what) not in self._done:
