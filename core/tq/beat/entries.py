@@ -9,10 +9,8 @@ from typing import Any
 
 import msgspec
 
-from tq.beat.crontab import crontab
-from tq.beat.form import schedule_of
+from tq.beat.form import schedule_from, schedule_of
 from tq.beat.schedule import schedule
-from tq.beat.solar import solar
 from tq.beat.zones import zone_of
 from tq.contracts.schedules import Entry
 from tq.errors import ImproperlyConfigured, SerializationError
@@ -47,9 +45,12 @@ def _entry(name: str, given: dict[str, Any], origin: str) -> Entry:
     when = schedule_of(given.pop("schedule"))
     if given.pop("relative", False) and isinstance(when, schedule):
         when = schedule(when.run_every, relative=True, nowfun=when.nowfun)
-    if type(when) not in (schedule, crontab, solar):
-        raise ImproperlyConfigured(f"{type(when).__name__} is a class of your own, which no store can keep")
-    form = when.to_json()
+    form = frozen(when.to_json(), "schedule")
+    if type(schedule_from(form)) is not type(when):
+        raise ImproperlyConfigured(
+            f"{type(when).__name__} is a class of your own, and beats would not get it back from {form}; give it a "
+            "to_json() that returns self.form(...) with the arguments of an equal one"
+        )
     if given.get("zone") is not None:
         zone_of(given["zone"])
     task = given.pop("task")

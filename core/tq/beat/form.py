@@ -50,11 +50,27 @@ def _read(raw: bytes) -> BaseSchedule:
             return crontab(**form)
         if kind == "solar":
             return solar(**form)
+        if isinstance(kind, str) and ":" in kind:
+            return _class_of(kind)(**form)
     except (TypeError, KeyError) as exc:
         raise ImproperlyConfigured(f"{raw.decode()} is not the form of a schedule: {exc}") from exc
     raise ImproperlyConfigured(
-        f"{raw.decode()} is not the form of a schedule: its type is interval, crontab or solar"
+        f"{raw.decode()} is not the form of a schedule: its type is interval, crontab, solar or module:Class"
     )
+
+
+def _class_of(path: str) -> type[BaseSchedule]:
+    """A class of the app's own. Stores are written by others, so nothing is imported because they say so."""
+    name, _, attribute = path.partition(":")
+    module = sys.modules.get(name)
+    if module is None:
+        raise ImproperlyConfigured(
+            f"a schedule is of the class {path}, and this process has not imported {name}; name it in `include` or `imports`"
+        )
+    found = getattr(module, attribute, None)
+    if not isinstance(found, type) or not issubclass(found, BaseSchedule):
+        raise ImproperlyConfigured(f"{path} is no class that derives from tq.schedules.BaseSchedule")
+    return found
 
 
 def _of_celery(value: Any) -> BaseSchedule | None:

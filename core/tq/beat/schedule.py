@@ -44,7 +44,18 @@ class BaseSchedule(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """What `tq.beat.form.schedule_from` makes an equal schedule of."""
+        """What `tq.beat.form.schedule_from` makes an equal schedule of; for a class of your own `self.form(...)`."""
+
+    def form(self, **fields: Any) -> dict[str, Any]:
+        """The JSON form of a schedule of a class of your own: where the class is, and the arguments, as JSON, that
+        make an equal one. Raises `ImproperlyConfigured` for a class that another process cannot import."""
+        own = type(self)
+        if own.__module__ == "__main__" or "." in own.__qualname__:
+            raise ImproperlyConfigured(
+                f"beats in other processes cannot import the schedule class {own.__module__}.{own.__qualname__}; "
+                "move it to the top of a module that `include` or `imports` names"
+            )
+        return {"type": f"{own.__module__}:{own.__qualname__}", **fields}
 
     def resume(self, due: dt.datetime, moment: dt.datetime) -> dt.datetime | None:
         """The first due time after `moment` in the row of due times to which `due` belongs."""
