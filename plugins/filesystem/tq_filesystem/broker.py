@@ -45,6 +45,7 @@ class FilesystemBroker(Broker):
         | Cap.REVOKE
         | Cap.DURABLE
         | Cap.SHARED
+        | Cap.ORDER
     )
     options_type = BrokerOptions
 

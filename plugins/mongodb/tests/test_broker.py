@@ -1,0 +1,60 @@
+"""The broker under the suite that every plugin passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pymongo
+import pytest
+from tq_mongodb import MongoBroker
+
+from tests.services.mongodb import MongodbServer
+from tq.testing import BrokerConformance
+from tq.testing.broker_kit import BrokerKit
+
+
+class TestMongoBroker(BrokerConformance):
+    """MongoDB as broker."""
+
+    broker_class = MongoBroker
+    many = 100
+    model_examples = 4
+
+    @pytest.fixture
+    def broker_options(self) -> Mapping[str, Any]:
+        return {"operation_timeout": 60.0}
+
+    @pytest.fixture(autouse=True)
+    def _patient(self, kit: BrokerKit) -> None:
+        kit.patience = 20.0  # the emulator needs a millisecond for each document
+
+    @pytest.fixture
+    def server(self, request: pytest.FixtureRequest) -> MongodbServer:
+        """The session's server; one of its own for a test that restarts it."""
+        own = "restart_service" in request.fixturenames
+        found = request.getfixturevalue("mongodb_server" if own else "shared_mongodb")
+        server: MongodbServer = found() if own else found
+        return server
+
+    @pytest.fixture
+    def broker_url(self, server: MongodbServer) -> str:
+        return f"{server.url}/conformance"
+
+    @pytest.fixture
+    def restart_service(self, server: MongodbServer) -> Callable[[], None]:
+        return server.restart
+
+    @pytest.fixture
+    def dead_url(self, free_port: int) -> str:
+        return f"mongodb://user:s3cret@127.0.0.1:{free_port}/tq?operation_timeout=1"
+
+    @pytest.fixture
+    def put_raw(self, broker_url: str) -> Callable[[str, bytes], None]:
+        def put(queue: str, raw: bytes) -> None:
+            client: pymongo.MongoClient[dict[str, Any]]
+            with pymongo.MongoClient(broker_url) as client:
+                document: Any = {"q": queue, "s": "ready", "u": 9, "o": 1, "a": 1, "raw": raw}
+                client["conformance"]["tq_messages"].insert_one(document)
+
+        return put

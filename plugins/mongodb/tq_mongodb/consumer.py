@@ -1,0 +1,172 @@
+"""A reader of queues. It claims messages in batches, and looks afterwards whether it is still alive."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from pymongo import UpdateOne
+
+from tq.contracts.broker import Consumer
+from tq.errors import BrokerError, LeaseLost
+from tq.records import Action, Delivery, Settlement
+from tq_mongodb.lives import Lives, Verdict
+from tq_mongodb.messages import ORDER, Document, delivery_of
+from tq_mongodb.settling import Settling
+from tq_mongodb.store import Mongo, Store
+from tq_mongodb.tables import Tables
+
+logger = logging.getLogger("tq.mongodb")
+_FIRST_PAUSE = 0.005
+_MOST = 1000
+
+
+class MongoConsumer(Consumer):
+    """Made by `MongoBroker.consumer`. `pause`: the longest between two looks, in seconds."""
+
+    def __init__(
+        self,
+        consumer_id: str,
+        queues: Sequence[str],
+        store: Store,
+        tables: Tables,
+        lives: Lives,
+        settling: Settling,
+        pause: float,
+    ) -> None:
+        self.id = consumer_id
+        self._queues = list(dict.fromkeys(queues))
+        self._store = store
+        self._tables = tables
+        self._lives = lives
+        self._settling = settling
+        self._pause = pause
+        self._held: dict[int, Document] = {}
+        self._given = 0
+        self._interrupted = False
+        self._promoted = 0.0
+
+    def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        until, pause = time.monotonic() + wait, _FIRST_PAUSE
+        while True:
+            if self._interrupted:
+                self._interrupted = False
+                return ()
+            taken = self._take(min(limit, _MOST))
+            left = until - time.monotonic()
+            if taken or left <= 0:
+                return taken
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, self._pause)
+
+    def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
+        if not batch:
+            return ()
+        if self._lives.beats(self.id) is None:
+            return [False] * len(batch)
+        answers: dict[int, bool] = {}
+        plain: dict[int, Document] = {}
+        for at, settlement in enumerate(batch):
+            held = self._held.get(int(settlement.delivery.receipt))
+            if held is None:
+                # Settled before, unless it never was this consumer's.
+                answers[at] = int(settlement.delivery.receipt) < self._given
+            elif settlement.action is Action.ACK and not settlement.publish:
+                plain[at] = held
+            else:
+                answers[at] = self._settle_one(held, settlement)
+        if plain:
+            answers |= zip(plain, self._settling.acknowledge(self.id, list(plain.values())), strict=True)
+        for at, settlement in enumerate(batch):
+            if answers[at]:
+                self._held.pop(int(settlement.delivery.receipt), None)
+        return [answers[at] for at in range(len(batch))]
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+
+    def close(self) -> None:
+        try:
+            self._lives.end(self.id, Verdict())
+        except BrokerError as exc:
+            logger.warning("what consumer %s held is given back when its lease ends: %s", self.id, exc)
+
+    # -- taking --------------------------------------------------------------------------------------------
+
+    def _take(self, limit: int) -> list[Delivery]:
+        beats = self._lives.beats(self.id)
+        if beats is None:
+            raise self._lost()
+        self._promote()
+        found = self._store.run("receive messages", lambda db: self._candidates(db, limit))
+        if not found:
+            return []
+        receipts = {self._given + at: document for at, document in enumerate(found)}
+        self._given += len(found)
+        claimed = self._store.run("receive messages", lambda db: self._claim(db, receipts, beats))
+        if self._lives.beats(self.id) is None:
+            # It was declared dead in the middle of this; nobody else knows what it claimed since then.
+            self._lives.give_back(self.id, Verdict())
+            raise self._lost()
+        taken = {receipt: document for receipt, document in receipts.items() if receipt in claimed}
+        self._held |= {
+            receipt: {key: value for key, value in document.items() if key in ("_id", "uid")}
+            for receipt, document in taken.items()
+        }
+        return [delivery_of(document, receipt) for receipt, document in taken.items()]
+
+    def _promote(self) -> None:
+        if time.monotonic() < self._promoted + self._pause:
+            return
+        promote(self._store, self._tables, self._queues)
+        self._promoted = time.monotonic()
+
+    def _candidates(self, db: Mongo, limit: int) -> list[Document]:
+        table = self._tables.messages(db)
+        found = [
+            (document["u"], at, document["o"], document["_id"], document)
+            for at, queue in enumerate(self._queues)
+            for document in table.find({"q": queue, "s": "ready"}).sort(ORDER).limit(limit)
+        ]
+        return [document for *_, document in sorted(found, key=lambda each: each[:4])[:limit]]
+
+    def _claim(self, db: Mongo, receipts: dict[int, Document], beats: int) -> set[int]:
+        """Lend these to the consumer, the first as one that runs; the receipts of those that nobody else took."""
+        first = min(receipts)
+        table = self._tables.messages(db)
+        claims = [
+            UpdateOne(
+                {"_id": document["_id"], "s": "ready", "a": document["a"]},
+                {"$set": {"s": "lent", "c": self.id, "r": receipt, "f": beats if receipt == first else -2}},
+            )
+            for receipt, document in receipts.items()
+        ]
+        if table.bulk_write(claims, ordered=False).matched_count == len(claims):
+            return set(receipts)
+        mine = {
+            int(each["r"]) for each in table.find({"c": self.id, "s": "lent", "r": {"$gte": first}}, {"r": 1})
+        }
+        if mine and first not in mine:
+            # Somebody took what would have been the first.
+            table.update_one({"c": self.id, "s": "lent", "r": min(mine)}, {"$set": {"f": beats}})
+        return mine
+
+    # -- settling ------------------------------------------------------------------------------------------
+
+    def _settle_one(self, held: Document, settlement: Settlement) -> bool:
+        how = self._settling.publish if settlement.publish else self._settling.settle
+        # Not done and alive: what an earlier call did, although an error came back.
+        return how(self.id, held, settlement) or self._lives.beats(self.id) is not None
+
+    def _lost(self) -> LeaseLost:
+        return LeaseLost(
+            f"consumer {self.id} was declared dead, and what it held was given to others",
+            url=self._store.shown,
+        )
+
+
+def promote(store: Store, tables: Tables, queues: Sequence[str]) -> None:
+    """Make ready what is due."""
+    due = {"s": "delayed", "q": {"$in": list(queues)}, "due": {"$lte": store.now()}}
+    store.run("promote messages", lambda db: tables.messages(db).update_many(due, {"$set": {"s": "ready"}}))

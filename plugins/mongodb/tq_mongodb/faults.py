@@ -1,0 +1,69 @@
+"""From what pymongo raises to sentences: what failed, on which URL, why, and the next step."""
+
+from __future__ import annotations
+
+from bson.errors import BSONError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    InvalidName,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
+
+FAULTS = (PyMongoError, BSONError)
+"""What a call may raise."""
+_REFUSED = {
+    18: "does not accept this user and password; check both, and the database that knows the user (authSource)",
+    8000: "does not accept this user and password; check both in the URL",
+    13: "forbids this to the user; grant the role readWrite on the database",
+    73: "knows no such database or collection name; choose another one",
+}
+_TOO_LARGE = (10334, 17419, 17420)
+_LATER = {
+    10107: "has no primary member now; wait for the election",
+    13435: "has no primary member now; wait for the election",
+    11602: "was interrupted by an election; try again",
+    189: "is no longer the primary member; try again",
+    91: "shuts down",
+    11600: "shuts down",
+    112: "is busy with the same documents; try again",
+    50: "took too long; try again",
+    14031: "is out of disk space; make room",
+}
+
+
+def explain(error: Exception, url: str, doing: str) -> tuple[str, bool]:
+    """A sentence, and whether the same may succeed later; `url` is masked already."""
+    code, text = _said(error)
+    where = f"cannot {doing}: MongoDB at {url}"
+    if getattr(error, "timeout", False) or isinstance(error, ConnectionFailure):
+        advice = "check that the server runs there and can be reached"
+        return f"cannot {doing}: no answer from MongoDB at {url}: {text}; {advice}", True
+    if isinstance(error, DocumentTooLarge) or code in _TOO_LARGE:
+        return f"{where} keeps no document of more than 16 MB; send less ({text})", False
+    if isinstance(error, OperationFailure):
+        later = _LATER.get(code)
+        return f"{where} {later or _REFUSED.get(code, 'refused; read what the server says')} ({text})", bool(
+            later
+        )
+    if isinstance(error, (InvalidURI, InvalidName)):
+        return f"{url} is no MongoDB URL: check it, and quote what is special in user and password", False
+    if isinstance(error, ConfigurationError):
+        if "wire version" in text:
+            return f"{where} is too old for this pymongo; upgrade it ({text})", False
+        return f"{url} cannot be used: {text}", False
+    return f"{where} answered: {text}", False
+
+
+def _said(error: Exception) -> tuple[int, str]:
+    """The code and the words of the server; of a batch, those of the first that was refused."""
+    code, text = getattr(error, "code", None) or 0, str(error)
+    if isinstance(error, BulkWriteError):
+        first = [*error.details.get("writeErrors", ()), *error.details.get("writeConcernErrors", ())][:1]
+        code, text = (first[0].get("code") or 0, str(first[0].get("errmsg"))) if first else (code, text)
+    # Some proxies and emulators put the cause of a refused login in words alone.
+    return 18 if "uthentication failed" in text else code, " ".join(text.split())[:300]

@@ -1,0 +1,54 @@
+"""What the transport options and the URL's query may say. What MongoDB itself knows goes to pymongo."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+from pymongo.common import VALIDATORS
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of broker and backend. Times are seconds."""
+
+    database: str | None = None
+    """Where the URL names none."""
+    operation_timeout: float = 5.0
+    """How long a call may take, connecting included; a publish has its own deadline."""
+    poll_interval: float = 0.1
+    """The longest pause between two looks."""
+    max_pool_size: int = 10
+    """Connections of one process, at most."""
+
+
+class BrokerOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of the broker."""
+
+    collection_prefix: str = "tq_"
+    """Before the names of all collections of the broker."""
+
+
+class BackendOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of the result backend, under the names of Celery's `mongodb_backend_settings`."""
+
+    taskmeta_collection: str = "celery_taskmeta"
+    groupmeta_collection: str = "celery_groupmeta"
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """The URL without the options that MongoDB knows, and the URL with these alone."""
+    scheme, separator, rest = url.partition("://")
+    parts = urlsplit(f"//{rest}")
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    # A password may hold what looks like a query or a path, so only the query is written anew.
+    base = f"{scheme}{separator}{urlunsplit(parts._replace(query='', fragment=''))[2:]}"
+    known = [(name, value) for name, value in pairs if name.lower() in VALIDATORS]
+    others = [(name, value) for name, value in pairs if name.lower() not in VALIDATORS]
+    return _with(base, others), _with(base, known)
+
+
+def _with(base: str, pairs: list[tuple[str, str]]) -> str:
+    if not pairs:
+        return base
+    slash = "" if "/" in base.partition("://")[2] else "/"
+    return f"{base}{slash}?{urlencode(pairs)}"
