@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, StopMode
 from tq.records import QueueStats
+from tq.worker.collector import patient_collector
 from tq.worker.health import HealthServer
 from tq.worker.keeper import Keeper
 from tq.worker.setup import WorkerSetup
@@ -132,7 +133,8 @@ class Worker:
         logger.info("%s is ready, reading %s", self.hostname, ", ".join(self.queues))
         try:
             if self._stop is None:
-                self.pool.run()
+                with patient_collector():
+                    self.pool.run()
         finally:
             if self.mailbox is not None:
                 self.mailbox.close()

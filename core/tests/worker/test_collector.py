@@ -1,0 +1,40 @@
+"""How often a worker's garbage collector runs."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from tq.worker.collector import patient_collector
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
+def test_it_runs_more_rarely_while_a_pool_runs() -> None:
+    gc.set_threshold(700, 10, 10)
+    with patient_collector():
+        assert gc.get_threshold() == (10_000, 10, 10)
+    assert gc.get_threshold() == (700, 10, 10)
+
+
+def test_a_threshold_that_somebody_chose_is_kept() -> None:
+    gc.set_threshold(50_000, 5, 5)
+    with patient_collector():
+        assert gc.get_threshold() == (50_000, 5, 5)
+
+
+def test_a_collector_that_was_switched_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with patient_collector():
+            assert not gc.isenabled()
+            assert gc.get_threshold()[0] != 10_000
+    finally:
+        gc.enable()

@@ -1,0 +1,25 @@
+"""The garbage collector of a worker: as often as a batch of messages needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+_DEFAULT = 700
+"""Python's own first threshold until 3.13; whoever set another one has a reason."""
+_NEW_OBJECTS = 10_000
+"""A batch of 256 messages makes some 5,000 containers that live until it is settled. With the default, the collector
+looks at each of them about seven times in vain: a fifth of the processor time of a no-op (docs/benchmarks/notes.md)."""
+
+
+@contextlib.contextmanager
+def patient_collector() -> Iterator[None]:
+    """Collect after more new objects than by default, in this process and those forked from it."""
+    before = gc.get_threshold()
+    if before[0] <= _DEFAULT * 3 and gc.isenabled():
+        gc.set_threshold(_NEW_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
