@@ -132,9 +132,10 @@ def _revived(message: Message) -> Parcel:
 def _read(message: Message, name: str) -> DeadLetter:
     texts = messages.attributes_of(message)
     received = int(message.get("Attributes", {}).get("ApproximateReceiveCount", 0))
-    moved = "DeadLetterQueueSourceArn" in message.get("Attributes", {})
+    # Whatever tq buries is marked.
+    moved = QUEUE not in texts
     reason = str(texts.get(REASON, {}).get("StringValue", ""))
-    if moved and REASON not in texts:
+    if moved:
         reason = "SQS moved it, as the redrive policy of the queue says: it was received too often"
     return DeadLetter(
         message["MessageId"],
