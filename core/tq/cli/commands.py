@@ -14,11 +14,13 @@ from tq.cli.context import Globals
 
 COMMANDS = {
     "beat": "tq.cli.beat:beat",
+    "control": "tq.cli.remote:control",
     "call": "tq.cli.call:call",
     "dead": "tq.cli.dead:dead",
     "demo": "tq.cli.demo:demo",
     "dev": "tq.cli.dev:dev",
     "events": "tq.cli.events:events",
+    "inspect": "tq.cli.remote:inspect",
     "plugins": "tq.cli.plugins:plugins",
     "purge": "tq.cli.purge:purge",
     "report": "tq.cli.report:report",
