@@ -13,7 +13,7 @@ from pathlib import Path
 REQUIREMENTS = (
     "celery[auth,redis]==5.7.*",
     "flower==2.*",
-    *("msgpack", "pyyaml", "brotli"),
+    *("msgpack", "pyyaml", "brotli", "pymemcache", "pymongo"),
     "backports.zstd; python_version < '3.14'",  # kombu looks for this one, its extra `zstd` brings another
 )
 OVERRIDE = "TQ_TEST_CELERY_PYTHON"

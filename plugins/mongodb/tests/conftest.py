@@ -8,10 +8,10 @@ from typing import Any
 import pymongo
 import pytest
 from pymongo.database import Database
-from tq_mongodb import MongoBackend, MongoBroker
 
 from tq.testing.broker_kit import BrokerKit
 from tq.wire.json import JsonSerializer
+from tq_mongodb import MongoBackend, MongoBroker
 
 Raw = Database[dict[str, Any]]
 NewBackend = Callable[..., MongoBackend]

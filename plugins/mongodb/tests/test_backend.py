@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from tq_mongodb import MongoBackend
 
 from tests.services.mongodb import MongodbServer
 from tq.testing import ResultBackendConformance
 from tq.testing.result_kit import ResultKit
+from tq_mongodb import MongoBackend
 
 
 class TestMongoBackend(ResultBackendConformance):

@@ -7,11 +7,11 @@ from typing import Any
 
 import pymongo
 import pytest
-from tq_mongodb import MongoBroker
 
 from tests.services.mongodb import MongodbServer
 from tq.testing import BrokerConformance
 from tq.testing.broker_kit import BrokerKit
+from tq_mongodb import MongoBroker
 
 
 class TestMongoBroker(BrokerConformance):

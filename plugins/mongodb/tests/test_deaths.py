@@ -6,14 +6,14 @@ import time
 from typing import Any
 
 import pytest
-from tq_mongodb.consumer import MongoConsumer
-from tq_mongodb.lives import Lives
-from tq_mongodb.settling import Settling
 
 from plugins.mongodb.tests.conftest import Raw
 from tq.errors import BrokerError, LeaseLost
 from tq.records import Action, Revocation
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle
+from tq_mongodb.consumer import MongoConsumer
+from tq_mongodb.lives import Lives
+from tq_mongodb.settling import Settling
 
 
 class Death(BaseException):

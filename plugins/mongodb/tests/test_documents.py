@@ -7,12 +7,12 @@ import pickle
 from typing import Any
 
 import pytest
-from tq_mongodb import MongoBackend
 
 from plugins.mongodb.tests.conftest import NewBackend, Raw
 from tq.errors import BackendError
 from tq.records import GroupPart, GroupStart, TaskMeta
 from tq.wire.result_document import compress_document
+from tq_mongodb import MongoBackend
 
 MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, 678000, dt.UTC)
 
@@ -64,6 +64,12 @@ def test_a_document_of_ours_has_the_shape_of_celerys(backend: MongoBackend, raw:
     assert ours["date_done"].replace(microsecond=0) == MOMENT.replace(microsecond=0)
     assert set(ours) - set(theirs) == {"tq_stored", "tq_date_done"}
     assert backend.get(["ours"])["ours"].date_done == done
+
+
+def test_an_index_that_somebody_else_made_will_do(backend: MongoBackend, raw: Raw) -> None:
+    raw["celery_taskmeta"].create_index("date_done", name="date_done_1", sparse=True)
+    backend.store([TaskMeta("a", "SUCCESS", 1)])
+    assert backend.get(["a"])["a"].result == 1
 
 
 def test_success_of_celery_is_final_for_us(backend: MongoBackend, raw: Raw) -> None:

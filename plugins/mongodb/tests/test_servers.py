@@ -14,9 +14,6 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
 )
-from tq_mongodb import MongoBackend, MongoBroker
-from tq_mongodb.faults import explain
-from tq_mongodb.options import split_url
 
 from plugins.mongodb.tests.conftest import NewBackend, Raw
 from tests.services.mongodb import MongodbServer
@@ -31,6 +28,9 @@ from tq.errors import (
 from tq.testing.broker_kit import envelope
 from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
+from tq_mongodb import MongoBackend, MongoBroker
+from tq_mongodb.faults import explain
+from tq_mongodb.options import split_url
 
 
 def test_what_mongodb_knows_goes_to_mongodb() -> None:

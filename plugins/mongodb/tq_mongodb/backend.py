@@ -14,15 +14,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pymongo import IndexModel, ReplaceOne
+from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendUnavailable
 from tq_mongodb.documents import Documents
-from tq_mongodb.groups import Groups
+from tq_mongodb.groups import DATE_DONE, Groups
 from tq_mongodb.options import BackendOptions, split_url
-from tq_mongodb.store import Mongo, Store
+from tq_mongodb.store import Mongo, Store, make_indexes
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
@@ -131,7 +131,7 @@ class MongoBackend(ResultBackend):
         self._store.after_fork()
 
     def _prepare(self, db: Mongo) -> None:
-        self._tasks(db).create_indexes([IndexModel("date_done")])
+        make_indexes(self._tasks(db), [DATE_DONE])
         self._groups.prepare(db)
 
     def _tasks(self, db: Mongo) -> Any:

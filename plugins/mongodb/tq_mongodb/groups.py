@@ -20,8 +20,10 @@ from tq.errors import BackendError, SerializationError
 from tq.records import GroupCount, GroupPart, GroupStart
 from tq.wire.ids import new_id
 from tq_mongodb.documents import Documents
-from tq_mongodb.store import Mongo, Store
+from tq_mongodb.store import Mongo, Store, make_indexes
 
+DATE_DONE = IndexModel("date_done", background=True)
+"""As Celery makes it."""
 _DOING = "count members of groups"
 Head = dict[str, Any]
 
@@ -36,8 +38,8 @@ class Groups:
 
     def prepare(self, db: Mongo) -> None:
         """Make the indexes, where they are missing."""
-        db[self._saved].create_indexes([IndexModel("date_done")])
-        db["tq_group_parts"].create_indexes([IndexModel([("epoch", 1), ("index", 1)])])
+        make_indexes(db[self._saved], [DATE_DONE])
+        make_indexes(db["tq_group_parts"], [IndexModel([("epoch", 1), ("index", 1)])])
 
     def start(self, group: GroupStart, fresh: bool) -> None:
         """Begin to count."""

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pymongo
+from pymongo import IndexModel
+from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidURI
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure
 from pymongo.uri_parser import parse_uri
 
 from tq.errors import (
@@ -25,6 +27,8 @@ from tq_mongodb.options import Options
 
 T = TypeVar("T")
 Mongo = Database[dict[str, Any]]
+_INDEX_CONFLICTS = (85, 86)
+"""IndexOptionsConflict, IndexKeySpecsConflict."""
 _CLOCK = 10.0
 """Seconds for which what is known of the server's clock counts."""
 
@@ -111,6 +115,16 @@ class Store:
             connectTimeoutMS=milliseconds,
             serverSelectionTimeoutMS=milliseconds,
         )
+
+
+def make_indexes(table: Collection[dict[str, Any]], indexes: list[IndexModel]) -> None:
+    """Make indexes where they are missing; one of the same fields or name that somebody else made will do."""
+    for index in indexes:
+        try:
+            table.create_indexes([index])
+        except OperationFailure as exc:
+            if exc.code not in _INDEX_CONFLICTS:
+                raise
 
 
 def _database(url: str, shown: str) -> str | None:

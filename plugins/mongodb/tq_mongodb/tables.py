@@ -8,7 +8,7 @@ from pymongo import IndexModel
 from pymongo.collection import Collection
 
 from tq_mongodb.messages import INDEXES
-from tq_mongodb.store import Mongo
+from tq_mongodb.store import Mongo, make_indexes
 
 Table = Collection[dict[str, Any]]
 
@@ -33,12 +33,11 @@ class Tables:
 
     def prepare(self, db: Mongo) -> None:
         """Make the indexes, where they are missing."""
-        self.messages(db).create_indexes(
-            [IndexModel(each["keys"], **{k: v for k, v in each.items() if k != "keys"}) for each in INDEXES]
-        )
-        self.consumers(db).create_indexes(
-            [
-                IndexModel([("ended", 1), ("lives", 1)], name="lives"),
-                IndexModel([("until", 1)], name="until", expireAfterSeconds=0),
-            ]
+        messages = [
+            IndexModel(each["keys"], **{k: v for k, v in each.items() if k != "keys"}) for each in INDEXES
+        ]
+        make_indexes(self.messages(db), messages)
+        lives = IndexModel([("ended", 1), ("lives", 1)], name="lives")
+        make_indexes(
+            self.consumers(db), [lives, IndexModel([("until", 1)], name="until", expireAfterSeconds=0)]
         )
