@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
-from tq.app import current, models
+from tq.app import current, django, models
 from tq.app.arguments import argument_check
 from tq.app.decorators import BoundTaskDecorator, TaskDecorator
 from tq.app.make import make_task
@@ -80,7 +80,7 @@ class TQ(Sending):
         self.main = main
         if config_source is not None:
             self.config_from_object(config_source, namespace=namespace)
-        self._task_cls = task_cls
+        self._task_cls = task_cls or django.default_task_class()
         self._discover: list[tuple[Any, str | None]] = []
         self._periodic: dict[str, Mapping[str, Any]] = {}
         self._announced = False
@@ -155,13 +155,15 @@ class TQ(Sending):
         """Import `<package>.tasks` of each package when a worker starts, or at once with `force`.
 
         Without a `related_name` the packages themselves are imported. A function is asked for the packages then.
+        None: the apps of the Django project that `DJANGO_SETTINGS_MODULE` names, if it does.
         """
-        self._discover.append((packages or (), related_name))
+        self._discover.append((django.installed_packages if packages is None else packages, related_name))
         if force:
             self._import_discovered()
 
     def import_modules(self) -> None:
         """Import what `imports`, `include` and `autodiscover_tasks` name. Raises what a module raises."""
+        django.fix_up(self)
         for module in (*self.conf.imports, *self.conf.include):
             importlib.import_module(module)
         self._import_discovered()
