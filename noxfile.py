@@ -23,6 +23,8 @@ PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
 # Tests wait more than they work, so there are more processes than small machines have cores. The tests of one file
 # stay together, since they share servers and databases.
 PARALLEL = ["-n", "3", "--dist", "loadfile"]
+# What is measured, and no more: a hook plugin that is installed hears of every message.
+MEASURED = ("core", "redis", "sql", "prefork", "threads", "asyncio")
 PROJECT = nox.project.load_toml("pyproject.toml")
 LISTED = """
 from importlib.metadata import distributions
@@ -127,16 +129,16 @@ def audit(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure tq beside its peers on the same servers; arguments go to bench/run.py (`-- --quick`)."""
-    _install(session, "test", "bench")
+    _install(session, "bench", parts=[part for part in PARTS if part.name in MEASURED])
     session.run("python", "-m", "tests.services.install", "redis", "postgres")
     session.run("python", "bench/run.py", *session.posargs)
 
 
-def _install(session: nox.Session, *groups: str) -> None:
-    """Install all parts from this checkout, with what the named dependency groups of each of them list."""
-    editable = [word for part in PARTS for word in ("-e", str(part))]
+def _install(session: nox.Session, *groups: str, parts: list[Path] = PARTS) -> None:
+    """Install parts from this checkout, with what the named dependency groups of each of them list."""
+    editable = [word for part in parts for word in ("-e", str(part))]
     wanted = [item for group in groups for item in nox.project.dependency_groups(PROJECT, group)]
-    for part in PARTS:
+    for part in parts:
         project = nox.project.load_toml(part / "pyproject.toml")
         # The extras of a part are drivers for servers that its tests talk to.
         wanted += [
