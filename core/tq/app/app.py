@@ -293,8 +293,7 @@ class TQ(Sending):
         return flows.result_of(self, node)
 
     def workflow(self, workflow_id: str) -> Workflow:
-        """All that came of a call: seen, cancelled and retried as a whole. The id is that of its result, or of any
-        task whose result is kept."""
+        """All that came of the call whose result has this id: seen, cancelled and retried as a whole."""
         from tq.app.workflow import Workflow
 
         return Workflow(self, workflow_id)
