@@ -36,7 +36,7 @@ def main() -> int:
                 if kind in options.brokers:
                     row = _one(scenario, kind, SIZES[options.size], running)
                     rows += [row] if row else []
-                    failed += row is None or bool(row.complaints())
+                    failed += row is None or bool(row.complaints() or row.delays())
             if options.write:
                 # After each scenario: a long run that is interrupted has not been in vain.
                 write(rows, titles, options.size, SIZES[options.size], command)
@@ -59,7 +59,7 @@ def _one(scenario: Scenario, kind: str, size: Size, running: Servers) -> Row | N
         traceback.print_exc()
         return None
     else:
-        if row.complaints():
+        if row.complaints() or row.delays():
             Path(tempfile.gettempdir(), f"fault-{scenario.name}-{kind}.txt").write_text(said.getvalue())
         took = time.monotonic() - began
         print(f"{scenario.name} {kind} ({took:.1f} s): {row.summary()}", flush=True)

@@ -47,6 +47,16 @@ def leave(self: Any) -> None:
 
 
 @app.task(bind=True)
+def grow(self: Any, megabytes: int) -> int:
+    """Take memory, and keep it until somebody acts."""
+    _begin(self)
+    taken = bytearray(megabytes * 1_000_000)
+    select.poll().poll(600_000)
+    _end(self)
+    return len(taken)
+
+
+@app.task(bind=True)
 def crash(self: Any) -> None:
     """Write to address 0."""
     _begin(self)

@@ -27,7 +27,10 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("ended at the fault, run again", lambda row: str(row.repeated)),
     ("recovery, s", lambda row: _seconds(row.recovery)),
     ("longest `.delay()`, s", lambda row: _seconds(row.longest_call)),
-    ("", lambda row: "; ".join((*row.notes, *(f"**{text}**" for text in row.complaints())))),
+    (
+        "",
+        lambda row: "; ".join((*row.notes, *(f"**{text}**" for text in (*row.complaints(), *row.delays())))),
+    ),
 )
 
 

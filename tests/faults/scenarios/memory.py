@@ -10,7 +10,7 @@ from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import Stage
 from tests.processes import Program
 
-WARM = 3_000
+WARM = 1_000
 ALLOWED = 1.0
 """MB of growth for each 100,000 tasks."""
 NOISE = 1.5
@@ -23,10 +23,10 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 def growth(stage: Stage, size: Size, title: str) -> Row:
     """Many quick tasks: each process of the worker must stay as large as it was."""
     worker = stage.worker()
-    sent = stage.send(WARM, 0.0)
+    sent = stage.flood(WARM, 0.0)
     stage.settle(sent)
     before = _sizes(worker)
-    sent += stage.send(size.memory_tasks, 0.0)
+    sent += stage.flood(size.memory_tasks, 0.0)
     row = stage.row(title, sent)
     after = _sizes(worker)
     stage.require(before.keys() == after.keys(), "a process of the worker was replaced")

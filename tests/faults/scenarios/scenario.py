@@ -20,9 +20,11 @@ class Size:
     outage: float
     countdowns: int
     memory_tasks: int
+    slack: float = 0.0
+    """See `Stage.slack`."""
 
 
-SHORT = Size(tasks=150, kills=2, outage=3.0, countdowns=5, memory_tasks=5_000)
+SHORT = Size(tasks=150, kills=2, outage=3.0, countdowns=5, memory_tasks=4_000, slack=3.0)
 MEDIUM = Size(tasks=600, kills=5, outage=10.0, countdowns=5, memory_tasks=20_000)
 LONG = Size(tasks=2_000, kills=5, outage=10.0, countdowns=20, memory_tasks=200_000)
 
@@ -47,9 +49,10 @@ class Scenario:
 def play(scenario: Scenario, kind: str, size: Size, servers: Servers, folder: Path) -> Row:
     """Play a scenario on an empty store, and end everything that it started. Raises Skip, ServiceMissing."""
     stage = Stage(kind, servers, folder, proxied=scenario.proxied)
+    stage.slack = size.slack
     try:
         row = scenario.play(stage, size, scenario.title)
-        return replace(row, wrong=tuple(stage.wrong), notes=tuple(stage.notes))
+        return replace(row, wrong=tuple(stage.wrong), late=tuple(stage.late), notes=tuple(stage.notes))
     finally:
         stage.close()
 

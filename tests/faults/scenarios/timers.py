@@ -18,7 +18,7 @@ def long_task(stage: Stage, size: Size, title: str) -> Row:
     sent = stage.send(2, LONG)
     stage.until(lambda: len(stage.running()) == 2, "the tasks under way")
     stage.worker()
-    return _each_once(stage, stage.row(title, sent))
+    return stage.each_once(stage.row(title, sent))
 
 
 def countdown(stage: Stage, size: Size, title: str) -> Row:
@@ -45,13 +45,8 @@ def _on_time(stage: Stage, row: Row, due: float) -> Row:
     early = min(run.start for run in runs) - due
     late = max(run.start for run in runs) - due
     stage.require(early > -0.05, f"a countdown ended {-early:.2f} s too early")
-    stage.require(late < RECOVERY, f"a countdown ended {late:.1f} s too late")
-    return _each_once(stage, row)
-
-
-def _each_once(stage: Stage, row: Row) -> Row:
-    stage.require(row.executed == row.sent, f"{row.executed} executions of {row.sent} tasks")
-    return row
+    stage.require_in_time(late < RECOVERY, f"a countdown ended {late:.1f} s too late")
+    return stage.each_once(row)
 
 
 SCENARIOS = (
