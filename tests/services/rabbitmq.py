@@ -17,6 +17,9 @@ from tests.services.server import Server, ServiceFailed
 # The node's helper epmd would outlive it as a daemon; started here, it belongs to the group that is killed.
 _SCRIPT = 'epmd="$1"; shift; "$epmd" -address 127.0.0.1 & exec "$@"'
 
+# Two schedulers that do not spin, and a look at each channel every second: consumer_timeout is kept that exactly.
+_ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -rabbit channel_tick_interval 1000"
+
 
 class RabbitmqServer(Server):
     """One node of RabbitMQ with the user `guest`, password `guest`; `lines` are lines of rabbitmq.conf."""
@@ -123,7 +126,7 @@ class RabbitmqServer(Server):
             "RABBITMQ_GENERATED_CONFIG_DIR": str(self.folder / "config"),
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
             "RABBITMQ_DIST_PORT": str(self._dist),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
             "ERL_EPMD_PORT": str(self._epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }

@@ -6,7 +6,6 @@ The caller names its own queue as `reply_to` of each call; the worker puts the d
 
 from __future__ import annotations
 
-import struct
 import threading
 import time
 from collections import OrderedDict
@@ -25,6 +24,7 @@ from tq_amqp.connect import Connector
 from tq_amqp.faults import Server
 from tq_amqp.inbox import Inbox
 from tq_amqp.lane import Lane
+from tq_amqp.messages import MALFORMED
 from tq_amqp.options import BackendOptions, BrokerOptions
 from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.outlet import Outlet
@@ -168,7 +168,7 @@ class RpcBackend(ResultBackend):
         try:
             properties = read_properties(incoming.properties)
             return read_document(str(properties.get("correlation_id") or ""), incoming.body, self.serializer)
-        except (BackendError, ValueError, IndexError, struct.error):
+        except (BackendError, *MALFORMED):
             # The queue is this client's own; what else comes there is no answer to anything that it asked.
             return None
 

@@ -23,7 +23,7 @@ _OF_THE_SERVER = (
     *(f"x-{which}-death-{what}" for which in ("first", "last") for what in ("exchange", "queue", "reason")),
 )
 """Headers that say how one delivery came about."""
-_MALFORMED = (
+MALFORMED = (
     ValueError,
     IndexError,
     struct.error,
@@ -72,7 +72,7 @@ def read(incoming: Incoming, queue: str) -> tuple[Message | Undecodable, dict[st
     """The message, and the headers that the server added. Never raises: a queue may hold anything."""
     try:
         properties = read_properties(incoming.properties)
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         return Undecodable(incoming.body, f"its properties are malformed: {exc}"), {}
     headers = properties.pop("headers", None) or {}
     added = {name: headers.pop(name) for name in _OF_THE_SERVER if name in headers}

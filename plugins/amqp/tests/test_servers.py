@@ -1,0 +1,182 @@
+"""Servers that are missing, refuse, go away or hold back: each is said in a sentence, with the next step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from plugins.amqp.tests.conftest import Open, send, until
+from tests.services.rabbitmq import RabbitmqServer
+from tq.errors import BrokerError, BrokerUnavailable, ImproperlyConfigured, PublishError
+from tq.records import Action, Settlement
+from tq.testing.broker_kit import envelope, ids
+from tq_amqp import AmqpBroker
+from tq_amqp.protocol import methods as m
+from tq_amqp.protocol.channel import Channel
+from tq_amqp.protocol.failures import Refused
+
+NewServer = Callable[..., RabbitmqServer]
+
+
+def test_no_server_is_said_in_time_with_what_to_look_at(open_broker: Open, free_port: int) -> None:
+    broker = open_broker(url=f"amqp://tq:s3cret@127.0.0.1:{free_port}//")
+    with pytest.raises(BrokerUnavailable, match=r"is RabbitMQ running.*\?") as caught:
+        broker.publish([envelope("q", "one")], timeout=1.0)
+    assert "s3cret" not in str(caught.value)
+    assert not caught.value.in_doubt
+
+
+def test_a_wrong_password_says_which_settings_to_check(open_broker: Open, rabbitmq_url: str) -> None:
+    broker = open_broker(url=rabbitmq_url.replace("guest:guest", "guest:s3cret"))
+    with pytest.raises(BrokerError, match="ACCESS_REFUSED.*check user, password") as caught:
+        send(broker, envelope("q", "one"))
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_virtual_host_that_is_not_there_is_named(
+    open_broker: Open, shared_rabbitmq: RabbitmqServer
+) -> None:
+    broker = open_broker(url=shared_rabbitmq.url_of("no-such-place"))
+    with pytest.raises(BrokerError, match="no-such-place.*check the virtual host"):
+        send(broker, envelope("q", "one"))
+
+
+def test_another_protocol_is_told_from_a_dead_server(open_broker: Open, redis_url: str) -> None:
+    broker = open_broker(url=redis_url.replace("redis://", "amqp://"))
+    with pytest.raises(BrokerUnavailable):
+        broker.publish([envelope("q", "one")], timeout=3.0)
+
+
+def test_who_may_not_declare_may_use_what_is_there(
+    open_broker: Open, shared_rabbitmq: RabbitmqServer, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    vhost = rabbitmq_url.rpartition("/")[2]
+    shared_rabbitmq.new_user("modest", "pass")
+    shared_rabbitmq.allow("modest", vhost, configure="^$")
+    send(open_broker(), envelope("there", "first"))
+    modest = open_broker(url=shared_rabbitmq.url_of(vhost, "modest", "pass"))
+    assert send(modest, envelope("there", "second")) == [None]
+    assert "is used as it is" in caplog.text
+    (answer,) = send(modest, envelope("missing", "one"))
+    assert isinstance(answer, BrokerError)
+    assert "ACCESS_REFUSED" in str(answer)
+    assert "list_permissions" in str(answer)
+    with closing(modest.consumer(["there"], "modest", lease=30)) as consumer:
+        assert len(consumer.receive(2, 10.0)) == 2
+
+
+def test_a_user_without_rights_to_write_hears_it_for_each_message(
+    open_broker: Open, shared_rabbitmq: RabbitmqServer, rabbitmq_url: str
+) -> None:
+    vhost = rabbitmq_url.rpartition("/")[2]
+    shared_rabbitmq.new_user("reader", "pass")
+    shared_rabbitmq.allow("reader", vhost, write="^$")
+    (answer,) = send(open_broker(url=shared_rabbitmq.url_of(vhost, "reader", "pass")), envelope("q", "one"))
+    assert isinstance(answer, BrokerError)
+    assert "check user, password and the user's permissions" in str(answer)
+
+
+def test_the_next_of_several_servers_is_taken(open_broker: Open, rabbitmq_url: str, free_port: int) -> None:
+    broker = open_broker(url=f"amqp://guest:guest@127.0.0.1:{free_port}//;{rabbitmq_url}")
+    assert send(broker, envelope("q", "one")) == [None]
+
+
+@pytest.mark.parametrize("url", ["amqp://host:port//", "http://host"])
+def test_a_url_that_is_none_is_refused_before_anything_is_connected(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured):
+        AmqpBroker(url)
+
+
+def test_a_queue_that_was_deleted_behind_our_back_is_made_again(open_broker: Open, channel: Channel) -> None:
+    broker = open_broker()
+    send(broker, envelope("q", "one"))
+    channel.call(m.queue_delete("q"), until())
+    assert send(broker, envelope("q", "two")) == [None]
+    assert broker.stats("q").ready == 1
+
+
+def test_a_consumer_goes_on_when_its_queue_is_made_anew(open_broker: Open, channel: Channel) -> None:
+    broker = open_broker()
+    with closing(broker.consumer(["q"], "c", lease=30)) as consumer:
+        assert list(consumer.receive(1, 0.0)) == []
+        channel.call(m.queue_delete("q"), until())
+        send(broker, envelope("q", "two"))
+        assert ids(consumer.receive(1, 10.0)) == ["two"]
+
+
+def test_a_message_that_its_queue_refuses_is_an_error_of_its_own(open_broker: Open, channel: Channel) -> None:
+    channel.call(
+        m.queue_declare("full", arguments={"x-max-length": 1, "x-overflow": "reject-publish"}), until()
+    )
+    first, second = send(open_broker(), envelope("full", "one"), envelope("full", "two"))
+    assert first is None
+    assert isinstance(second, PublishError)
+    assert "refused" in str(second)
+
+
+def test_a_server_that_takes_no_messages_is_named_with_its_reason(rabbitmq_server: NewServer) -> None:
+    # An alarm from the start: there is always less memory than this.
+    server = rabbitmq_server("vm_memory_high_watermark.absolute = 1MB")
+    broker = AmqpBroker(server.url)
+    try:
+        with pytest.raises(BrokerUnavailable, match="low on memory") as caught:
+            broker.publish([envelope("q", "one")], timeout=2.0)
+        assert caught.value.in_doubt
+    finally:
+        broker.close()
+
+
+def test_a_server_that_does_not_answer_keeps_nobody_waiting(rabbitmq_server: NewServer) -> None:
+    server = rabbitmq_server()
+    broker = AmqpBroker(server.url)
+    try:
+        send(broker, envelope("q", "one"))
+        server.freeze()
+        began = time.monotonic()
+        with pytest.raises(BrokerUnavailable) as caught:
+            broker.publish([envelope("q", "two")], timeout=1.0)
+        assert time.monotonic() - began < 8
+        assert caught.value.in_doubt
+    finally:
+        server.thaw()
+        broker.close()
+
+
+def test_a_task_longer_than_the_consumer_timeout_is_explained(
+    rabbitmq_server: NewServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = rabbitmq_server("consumer_timeout = 1000")
+    broker = AmqpBroker(server.url)
+    try:
+        send(broker, envelope("q", "long"))
+        consumer = broker.consumer(["q"], "c", lease=30)
+        (delivery,) = consumer.receive(1, 10.0)
+        deadline = until()
+        while "consumer_timeout" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.2)
+            keep(consumer)
+            consumer.settle([])
+        assert "ran for longer than RabbitMQ's consumer_timeout" in caplog.text
+        assert list(consumer.settle([Settlement(delivery, Action.ACK)])) == [False]
+        (again,) = consumer.receive(1, 10.0)
+        assert list(consumer.settle([Settlement(again)])) == [True]
+        consumer.close()
+    finally:
+        broker.close()
+
+
+def keep(consumer: object) -> None:
+    try:
+        consumer.keep()  # type: ignore[attr-defined]
+    except BrokerError:
+        return
+
+
+def test_a_channel_that_the_server_closed_says_so_to_its_next_call(channel: Channel) -> None:
+    with pytest.raises(Refused, match="no queue 'missing'"):
+        channel.call(m.queue_purge("missing"), until())
+    with pytest.raises(Refused, match="no queue 'missing'"):
+        channel.call(m.queue_purge("missing"), until())
