@@ -52,9 +52,11 @@ def celery_environment(url: str, backend: str = "") -> dict[str, str]:
     return {"TQ_TEST_BROKER": url, "TQ_TEST_BACKEND": backend or url}
 
 
-def celery_worker_command(python: Path, pool: str, *more: str) -> list[str | Path]:
+def celery_worker_command(
+    python: Path, pool: str, *more: str, app: str = "tests.interop.celery_side:app"
+) -> list[str | Path]:
     """The command of a Celery worker that starts fast: no gossip, no mingle."""
     return [
-        *(os.fspath(python), "-m", "celery", "-A", "tests.interop.celery_side:app", "worker", "-l", "INFO"),
+        *(os.fspath(python), "-m", "celery", "-A", app, "worker", "-l", "INFO"),
         *("-P", pool, "--without-gossip", "--without-mingle", "--without-heartbeat", *more),
     ]

@@ -11,7 +11,7 @@ import venv
 from pathlib import Path
 
 REQUIREMENTS = (
-    "celery[auth,redis]==5.7.*",
+    "celery[auth,redis,s3,sqs]==5.7.*",
     "flower==2.*",
     *("msgpack", "pyyaml", "brotli", "pymemcache", "pymongo"),
     "backports.zstd; python_version < '3.14'",  # kombu looks for this one, its extra `zstd` brings another
