@@ -40,6 +40,23 @@ def follow(self: Any, before: Any) -> None:
 
 
 @app.task(bind=True)
+def member(self: Any, seconds: float, number: int) -> int:
+    """One of a chord's."""
+    _begin(self)
+    select.poll().poll(seconds * 1000)
+    _end(self)
+    return number
+
+
+@app.task(bind=True)
+def count_up(self: Any, numbers: list[int]) -> int:
+    """The body of a chord."""
+    _begin(self)
+    _end(self)
+    return sum(numbers)
+
+
+@app.task(bind=True)
 def leave(self: Any) -> None:
     """Kill the process from inside, without a trace of an exception."""
     _begin(self)

@@ -18,7 +18,7 @@ from tests.services.catalog import ServiceMissing
 from tests.services.fixtures import unavailable
 
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("redis", ("deaths", "clocks")),
+    ("redis", ("deaths", "clocks", "workflows")),
     ("redis", ("servers", "network")),
     ("redis", ("poison", "timers", "sharing", "memory")),
     ("sqlite", ("deaths", "servers", "disk", "clocks")),

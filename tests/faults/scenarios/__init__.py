@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.faults.scenarios import clocks, deaths, disk, memory, network, poison, servers, sharing, timers
+from tests.faults.scenarios import (
+    clocks,
+    deaths,
+    disk,
+    memory,
+    network,
+    poison,
+    servers,
+    sharing,
+    timers,
+    workflows,
+)
 from tests.faults.scenarios.scenario import Scenario
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -15,4 +26,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *sharing.SCENARIOS,
     *clocks.SCENARIOS,
     *memory.SCENARIOS,
+    *workflows.SCENARIOS,
 )
