@@ -7,7 +7,6 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 from tq.contracts.pool import Job, Seat
 
@@ -78,17 +77,18 @@ class LoopThread:
         self._awake = False
         while self._new:
             job, seat = self._new.popleft()
-            task = self._loop.create_task(_arun(job))
-            self._running[seat] = (job, task)
-            task.add_done_callback(partial(self._forget, seat))
+            self._running[seat] = (job, self._loop.create_task(self._arun(job, seat)))
 
-    def _forget(self, seat: Seat, task: asyncio.Task[None]) -> None:
-        # The seat may have its next job already.
-        running = self._running.get(seat)
-        if running is not None and running[1] is task:
-            del self._running[seat]
-        if not task.cancelled() and (exc := task.exception()) is not None:
-            logger.error("a job raised, which it must not; the loop goes on", exc_info=exc)
+    async def _arun(self, job: Job, seat: Seat) -> None:
+        try:
+            await job.arun()
+        except Exception:
+            logger.exception("a job raised, which it must not; the loop goes on")
+        finally:
+            # The seat may have its next job already.
+            running = self._running.get(seat)
+            if running is not None and running[0] is job:
+                del self._running[seat]
 
     def _cancel(self, seat: Seat, receipt: int) -> None:
         running = self._running.get(seat)
@@ -107,7 +107,3 @@ class LoopThread:
         if tasks:
             await asyncio.wait(tasks, timeout=_LAST_WORDS)
         self._loop.stop()
-
-
-async def _arun(job: Job) -> None:
-    await job.arun()
