@@ -22,6 +22,7 @@ _REFUSED = {
     13: "forbids this to the user; grant the role readWrite on the database",
     73: "knows no such database or collection name; choose another one",
 }
+_LOGIN = (18, 8000)
 _TOO_LARGE = (10334, 17419, 17420)
 _LATER = {
     10107: "has no primary member now; wait for the election",
@@ -40,6 +41,8 @@ def explain(error: Exception, url: str, doing: str) -> tuple[str, bool]:
     """A sentence, and whether the same may succeed later; `url` is masked already."""
     code, text = _said(error)
     where = f"cannot {doing}: MongoDB at {url}"
+    if code in _LOGIN:
+        return f"{where} {_REFUSED[code]} ({text})", False
     if getattr(error, "timeout", False) or isinstance(error, ConnectionFailure):
         advice = "check that the server runs there and can be reached"
         return f"cannot {doing}: no answer from MongoDB at {url}: {text}; {advice}", True
@@ -59,6 +62,11 @@ def explain(error: Exception, url: str, doing: str) -> tuple[str, bool]:
     return f"{where} answered: {text}", False
 
 
+def refused_login(error: Exception) -> bool:
+    """Whether user and password are wrong."""
+    return _said(error)[0] in _LOGIN
+
+
 def _said(error: Exception) -> tuple[int, str]:
     """The code and the words of the server; of a batch, those of the first that was refused."""
     code, text = getattr(error, "code", None) or 0, str(error)
@@ -66,4 +74,6 @@ def _said(error: Exception) -> tuple[int, str]:
         first = [*error.details.get("writeErrors", ()), *error.details.get("writeConcernErrors", ())][:1]
         code, text = (first[0].get("code") or 0, str(first[0].get("errmsg"))) if first else (code, text)
     # Some proxies and emulators put the cause of a refused login in words alone.
-    return 18 if "uthentication failed" in text else code, " ".join(text.split())[:300]
+    return 18 if "uthentication failed" in text else code, " ".join(
+        text.partition(", full error")[0].split()
+    )[:300]

@@ -22,7 +22,7 @@ from tq.errors import (
     ImproperlyConfigured,
 )
 from tq.options import mask_url
-from tq_mongodb.faults import FAULTS, explain
+from tq_mongodb.faults import FAULTS, explain, refused_login
 from tq_mongodb.options import Options
 
 T = TypeVar("T")
@@ -46,7 +46,6 @@ class Store:
         prepare: Callable[[Mongo], None],
     ) -> None:
         self.shown = mask_url(url)
-        self.place = f"{url}\n{options.database}"
         self._url = url
         self._options = options
         self._for_results = for_results
@@ -63,6 +62,9 @@ class Store:
             with pymongo.timeout(self._options.operation_timeout if timeout is None else timeout):
                 return call(self._ready())
         except FAULTS as exc:
+            if refused_login(exc):
+                # The pool would now wait longer and longer before it says so again.
+                self.close()
             raise self.fail(exc, doing) from exc
 
     def now(self) -> float:
