@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 
+from tq.contracts.jumps import Jumps
 from tq.errors import BrokerError
 from tq.records import Action, Delivery, Heartbeat
 from tq_redis.element import delivery_of, queue_number
@@ -32,6 +34,7 @@ class Lives:
         self._layout = layout
         self._reads: dict[str, tuple[str, ...]] = {}
         """Queues of consumers that beat or were made here."""
+        self.jumps = Jumps()
 
     def begin(self, consumer_id: str, names: Sequence[str], lease: float) -> list[QueueKeys]:
         """Register a consumer. Raises `BrokerError` for an id that was used before."""
@@ -40,6 +43,7 @@ class Lives:
                 f"a consumer reads 1 to {MOST_QUEUES} queues, not {len(names)}; use several consumers",
                 url=self._server.shown,
             )
+        self.jumps.lease = lease
         found = [self._layout.queue(name) for name in names]
         keys = [self._layout.state(consumer_id), *(each.consumers for each in found)]
         args = [consumer_id, milliseconds(lease), json.dumps(names)]
@@ -52,6 +56,7 @@ class Lives:
 
     def beat(self, beats: Sequence[Heartbeat], lease: float) -> list[bool]:
         """See `Broker.heartbeat`."""
+        self.jumps.lease = lease
         known = [self.queues(beat.consumer_id) for beat in beats]
         requests = []
         for beat, names in zip(beats, known, strict=True):
@@ -98,7 +103,12 @@ class Lives:
         """Promote what is due in a queue, and end consumers whose lease is over."""
         keys, buried = self._layout.queue(name), list[Delivery]()
         keys_args = [keys.delayed, keys.consumers, *keys.lists], [keys.wake, _REAPED]
-        for raw in self._server.run(PROMOTE, *keys_args, f"maintain queue {name!r}"):
+        asked = time.monotonic()
+        now, *late = self._server.run(PROMOTE, *keys_args, f"maintain queue {name!r}")
+        self.jumps.tell(asked, int(now) / 1000)
+        if self.jumps.after_one():
+            return []
+        for raw in late:
             consumer_id = raw.decode()
             names = self.queues(consumer_id) or (name,)
             reason = f"consumer {consumer_id} died while running it, the last of {most} attempts"

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sqlalchemy.engine import Connection
 
 from tq.contracts import Broker, Cap
+from tq.contracts.jumps import Jumps
 from tq.contracts.transactions import own_transaction
 from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, PublishError
 from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, Lock, QueueStats, Revocation
@@ -19,7 +20,6 @@ from tq_sql.database import FAILURES, Database, Session
 from tq_sql.enqueue import GuestInlet, Own
 from tq_sql.faults import broker_faults, is_about_data
 from tq_sql.inspection import Inspection
-from tq_sql.jumps import Jumps
 from tq_sql.options import SqlOptions
 from tq_sql.parcels import Parcel, queues_of, wrap
 from tq_sql.revocations import Revocations

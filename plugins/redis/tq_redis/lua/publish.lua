@@ -20,8 +20,9 @@ for at = 2, #ARGV, 7 do
     lock = KEYS[place]
     place = place + 1
   end
-  local other = lock and holder(lock, owner)
-  local fresh = not other and not (mark and redis.call('EXISTS', mark) == 1)
+  local known = mark and redis.call('EXISTS', mark) == 1
+  local other = not known and lock and holder(lock, owner)
+  local fresh = not known and not other
   if fresh then
     if ms > 0 then
       delay(KEYS[1], code, now + ms, unique, message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tq_sql.jumps import TOLERANCE, Jumps
+from tq.contracts.jumps import TOLERANCE, Jumps
 
 
 class Clocks:
