@@ -10,11 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import count
 from typing import Any, Final
 
 from tq.errors import BrokerError, EncodeError
 from tq.events.clock import Clock
 from tq.events.event import Event, message_of, messages, utc_offset
+from tq.events.steps import TaskEvent
 from tq.records import Message
 
 logger = logging.getLogger("tq.events")
@@ -24,10 +26,12 @@ Publish = Callable[[Sequence[tuple[str, Message]]], None]
 
 MOST_WAITING: Final = 10_000
 """Events that wait in one process; beyond it the oldest are dropped."""
-AT_ONCE: Final = 256
+AT_ONCE: Final = 1000
 """So many do not wait for others."""
 EVERY: Final = 0.2
 """Seconds that an event waits for others at most."""
+LONGEST: Final = 5.0
+"""Seconds until the thread looks by itself."""
 PAUSE: Final = 2.0
 """Seconds until the next attempt, when the broker was away."""
 COMPLAIN: Final = 60.0
@@ -61,7 +65,10 @@ class Dispatcher:
         self._guard = guard or contextlib.nullcontext()
         self._pid = os.getpid()
         self._offset = utc_offset()
-        self._waiting: deque[Event] = deque(maxlen=most)
+        self._next_number = count(self.clock.forward()).__next__
+        """The clock of this process, which meets that of the others at each flush: every event would be dear."""
+        self._waiting: deque[Event | TaskEvent] = deque(maxlen=most)
+        self._enough = min(AT_ONCE, most)
         self._some = threading.Event()
         self._many = threading.Event()
         self._thread: threading.Thread | None = None
@@ -73,6 +80,10 @@ class Dispatcher:
         """Have an event sent soon; the fields of the protocol are added."""
         self.put(self.event(type, fields))
 
+    def stamp(self) -> tuple[str, float, int, int, float]:
+        """Who, where and when, for a `TaskEvent`."""
+        return self.hostname, self._offset, self._pid, self._next_number(), time.time()
+
     def event(self, type: str, fields: dict[str, Any]) -> Event:
         """The whole event."""
         return {
@@ -80,21 +91,22 @@ class Dispatcher:
             "hostname": self.hostname,
             "utcoffset": self._offset,
             "pid": self._pid,
-            "clock": self.clock.forward(),
+            "clock": self._next_number(),
             "timestamp": time.time(),
             **fields,
         }
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Event | TaskEvent) -> None:
         """Have it sent soon; where too many wait, the oldest is dropped."""
         waiting = self._waiting
-        if len(waiting) == waiting.maxlen:
-            self.dropped += 1
+        before = len(waiting)
         waiting.append(event)
         if not self._some.is_set():
             self._wake()
-        if len(waiting) >= AT_ONCE and not self._many.is_set():
-            self._many.set()
+        if before >= self._enough:
+            self.dropped += before == waiting.maxlen
+            if not self._many.is_set():
+                self._many.set()
 
     def send_now(self, type: str, **fields: Any) -> None:
         """Send one event and wait for the broker. Raises `BrokerError`, and `EncodeError`."""
@@ -105,13 +117,14 @@ class Dispatcher:
 
     def flush(self) -> bool:
         """Write what waits; False: the broker did not take it, and it goes on waiting."""
-        events: list[Event] = []
+        events: list[Event | TaskEvent] = []
         while self._waiting:
             # Elsewhere the oldest may be dropped at the same moment.
             with contextlib.suppress(IndexError):
                 events.append(self._waiting.popleft())
         if not events:
             return True
+        self._next_number = count(self.clock.adjust(self._next_number())).__next__
         batches = self._written(events)
         try:
             with self._guard:
@@ -146,8 +159,8 @@ class Dispatcher:
     def _run(self) -> None:
         pause = self._every
         while not self._ended:
-            # An exception that is thrown into a body may arrive in the middle of `set`, hence the limit.
-            self._some.wait(5.0)
+            # An exception that is thrown into a body may arrive in the middle of `set`, hence the limits.
+            self._some.wait(LONGEST)
             self._many.wait(pause)
             self._some.clear()
             self._many.clear()
@@ -166,21 +179,21 @@ class Dispatcher:
 
     # -- parts ---------------------------------------------------------------------------------------------
 
-    def _written(self, events: Sequence[Event]) -> list[tuple[str, Message]]:
+    def _written(self, events: Sequence[Event | TaskEvent]) -> list[tuple[str, Message]]:
         try:
             return messages(events, self.hostname)
         except EncodeError:
             return [pair for event in events for pair in self._alone(event)]
 
-    def _alone(self, event: Event) -> list[tuple[str, Message]]:
+    def _alone(self, event: Event | TaskEvent) -> list[tuple[str, Message]]:
         try:
             return messages([event], self.hostname)
         except EncodeError as exc:
             self.dropped += 1
-            logger.warning("the event %s is dropped: %s", event.get("type"), exc)
+            logger.warning("the event %.100r is dropped: %s", event, exc)
             return []
 
-    def _keep(self, events: list[Event]) -> None:
+    def _keep(self, events: list[Event | TaskEvent]) -> None:
         """Put them back in front of what came since; for the oldest there may be no room any more."""
         assert self._waiting.maxlen is not None
         room = max(self._waiting.maxlen - len(self._waiting), 0)

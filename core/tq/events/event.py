@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from tq.errors import DecodeError, EncodeError
+from tq.events.steps import TaskEvent, as_event
 from tq.records import Message
 from tq.wire.json import JsonSerializer
 from tq.wire.saferepr import saferepr
@@ -37,25 +38,24 @@ def utc_offset() -> float:
     return (time.altzone if time.localtime().tm_isdst else time.timezone) / 3600
 
 
-def messages(events: Iterable[Event], hostname: str) -> list[tuple[str, Message]]:
+def messages(events: Iterable[Event | TaskEvent], hostname: str) -> list[tuple[str, Message]]:
     """Routing keys and messages: task events in lists, any other by itself."""
     out: list[tuple[str, Message]] = []
-    batch: list[Event] = []
+    batch: list[Event | TaskEvent] = []
     for event in events:
-        kind = event["type"]
-        if kind.startswith("task-"):
+        if isinstance(event, TaskEvent) or event["type"].startswith("task-"):
             batch.append(event)
             if len(batch) == MOST:
                 out.append((MULTI, message_of(batch, hostname)))
                 batch = []
         else:
-            out.append((kind.replace("-", "."), message_of(event, hostname)))
+            out.append((event["type"].replace("-", "."), message_of(event, hostname)))
     if batch:
         out.append((MULTI, message_of(batch, hostname)))
     return out
 
 
-def message_of(content: Event | Sequence[Event], hostname: str) -> Message:
+def message_of(content: Event | Sequence[Event | TaskEvent], hostname: str) -> Message:
     """One message. Raises `EncodeError` for fields that have no form in JSON."""
     try:
         body = _encode(content)
@@ -64,12 +64,16 @@ def message_of(content: Event | Sequence[Event], hostname: str) -> Message:
     return Message({"hostname": hostname}, {"delivery_mode": 1}, body)
 
 
-def _escaped(content: Event | Sequence[Event]) -> bytes:
+def _escaped(content: Event | Sequence[Event | TaskEvent]) -> bytes:
     """By the standard library, which writes lone surrogates and numbers of any size."""
     try:
-        return json.dumps(content, default=saferepr).encode()
+        return json.dumps(content, default=_plain).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         raise EncodeError(f"an event cannot be written as JSON: {exc}") from exc
+
+
+def _plain(value: object) -> object:
+    return as_event(value) if isinstance(value, TaskEvent) else saferepr(value)
 
 
 def events_of(message: Message) -> list[Event]:

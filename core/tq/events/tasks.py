@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from tq.errors import Retry
 from tq.events.dispatcher import Dispatcher
 from tq.events.event import shortened
+from tq.events.steps import Failed, Received, Rejected, Retried, Revoked, Started, Succeeded
 from tq.records import Delivery
 from tq.request import Request
 from tq.wire.saferepr import saferepr
@@ -21,60 +19,61 @@ class TaskEvents:
 
     def task_received(self, request: Request) -> None:
         """task-received."""
-        call = request.call
-        self.dispatcher.send(
-            "task-received",
-            uuid=call.id,
-            name=call.task,
-            **reprs(call),
-            root_id=call.root_id,
-            parent_id=call.parent_id,
-            retries=call.retries,
-            eta=call.eta,
-            expires=call.expires,
+        call, dispatcher = request.call, self.dispatcher
+        dispatcher.put(
+            Received(
+                *dispatcher.stamp(),
+                call.id,
+                call.task,
+                _shown(call.argsrepr, call.args),
+                _shown(call.kwargsrepr, call.kwargs),
+                call.retries,
+                call.root_id,
+                call.parent_id,
+                call.eta,
+                call.expires,
+            )
         )
 
     def task_prerun(self, request: Request) -> None:
         """task-started."""
-        self.dispatcher.send("task-started", uuid=request.call.id)
+        dispatcher = self.dispatcher
+        dispatcher.put(Started(*dispatcher.stamp(), request.call.id))
 
     def task_success(self, request: Request, result: object, runtime: float) -> None:
         """task-succeeded."""
-        self.dispatcher.send("task-succeeded", uuid=request.call.id, result=saferepr(result), runtime=runtime)
+        dispatcher = self.dispatcher
+        dispatcher.put(Succeeded(*dispatcher.stamp(), request.call.id, saferepr(result), runtime))
 
     def task_failure(self, request: Request, exception: BaseException, traceback: str) -> None:
         """task-failed."""
-        self.dispatcher.send(
-            "task-failed", uuid=request.id, exception=saferepr(exception), traceback=shortened(traceback)
-        )
-
-    def task_retry(self, request: Request, reason: Retry) -> None:
-        """task-retried."""
-        cause = reason.exc or reason
-        self.dispatcher.send("task-retried", uuid=request.id, exception=saferepr(cause), traceback="")
-
-    def task_revoked(self, task_id: str, name: str, reason: str) -> None:
-        """task-revoked."""
-        self.dispatcher.send(
-            "task-revoked",
-            uuid=task_id,
-            terminated=reason == "terminated",
-            signum=None,
-            expired=reason == "expired",
-        )
-
-    def task_rejected(self, request: Request, reason: str, requeue: bool) -> None:
-        """task-rejected."""
-        self.dispatcher.send("task-rejected", uuid=request.id, requeue=requeue)
+        self._failed(request.id, saferepr(exception), traceback)
 
     def task_unknown(self, delivery: Delivery, name: str, task_id: str) -> None:
         """task-failed, as in Celery."""
-        self.dispatcher.send("task-failed", uuid=task_id, exception=f"NotRegistered({name!r})", traceback="")
+        self._failed(task_id, f"NotRegistered({name!r})", "")
+
+    def task_retry(self, request: Request, reason: Retry) -> None:
+        """task-retried."""
+        dispatcher = self.dispatcher
+        dispatcher.put(Retried(*dispatcher.stamp(), request.id, saferepr(reason.exc or reason), ""))
+
+    def task_revoked(self, task_id: str, name: str, reason: str) -> None:
+        """task-revoked."""
+        dispatcher = self.dispatcher
+        terminated, expired = reason == "terminated", reason == "expired"
+        dispatcher.put(Revoked(*dispatcher.stamp(), task_id, terminated, None, expired))
+
+    def task_rejected(self, request: Request, reason: str, requeue: bool) -> None:
+        """task-rejected."""
+        dispatcher = self.dispatcher
+        dispatcher.put(Rejected(*dispatcher.stamp(), request.id, requeue))
+
+    def _failed(self, task_id: str, exception: str, traceback: str) -> None:
+        dispatcher = self.dispatcher
+        dispatcher.put(Failed(*dispatcher.stamp(), task_id, exception, shortened(traceback)))
 
 
-def reprs(call: Any) -> Mapping[str, str]:
-    """Arguments as text: as the sender wrote them, who may have hidden some, else as they are."""
-    return {
-        "args": shortened(call.argsrepr) if call.argsrepr else saferepr(call.args),
-        "kwargs": shortened(call.kwargsrepr) if call.kwargsrepr else saferepr(call.kwargs),
-    }
+def _shown(text: str | None, value: object) -> str:
+    """Arguments as their sender wrote them, who may have hidden some, else as they are."""
+    return shortened(text) if text else saferepr(value)
