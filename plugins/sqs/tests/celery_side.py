@@ -19,7 +19,7 @@ app.conf.update(
 )
 
 
-@app.task(name="note")
+@app.task(name="note")  # type: ignore[untyped-decorator]
 def note(word: str) -> None:
     ledger.write("celery", word)
 
