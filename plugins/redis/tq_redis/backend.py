@@ -56,7 +56,7 @@ class RedisBackend(ResultBackend):
         """Milliseconds that a document lives, 0: for ever."""
 
     @property
-    def address(self) -> Address:
+    def place(self) -> Address:
         """The database. A broker of the same one can store results itself."""
         return self._server.address
 

@@ -182,7 +182,7 @@ class RedisBroker(Broker):
 
     def joins(self, backend: object) -> bool:
         """True for a `RedisBackend` of the same database; from then on `settle` writes results into it."""
-        if not isinstance(backend, RedisBackend) or backend.address != self._server.address:
+        if not isinstance(backend, RedisBackend) or backend.place != self._server.address:
             return False
         self._backend = backend
         return True

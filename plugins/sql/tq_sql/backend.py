@@ -46,11 +46,11 @@ class SqlBackend(ResultBackend):
         serializer: Serializer,
         expires: float | None = 86400.0,
     ) -> None:
-        self.address = read_url(url)
-        super().__init__(self.address.own, options, serializer=serializer, expires=expires)
+        self.place = read_url(url)
+        super().__init__(self.place.own, options, serializer=serializer, expires=expires)
         self.url = url
         self._faults = backend_faults(url)
-        self._database = Database(self.address, self.options, self._faults, self._create)
+        self._database = Database(self.place, self.options, self._faults, self._create)
         self.bell = self._database.dialect.bell("celery_results", shared=True)
         self._upsert = self._database.dialect.upsert(TASKS, "task_id", TASKS.c.status == SUCCESS)
 

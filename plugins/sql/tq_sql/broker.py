@@ -258,7 +258,7 @@ class SqlBroker(Broker):
 
     def joins(self, backend: object) -> bool:
         """From now on settlements store their results, if they lie in the same database."""
-        if not isinstance(backend, SqlBackend) or backend.address.identity != self._address.identity:
+        if not isinstance(backend, SqlBackend) or backend.place.identity != self._address.identity:
             return False
         self._joined = backend
         self._store.to_row = backend.to_row
