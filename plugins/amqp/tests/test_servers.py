@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from plugins.amqp.tests.conftest import Open, send, until
 from tests.services.rabbitmq import RabbitmqServer
 from tq.errors import BrokerError, BrokerUnavailable, ImproperlyConfigured, PublishError
-from tq.records import Action, Settlement
+from tq.records import Action, Channel, Message, Notice, Settlement
 from tq.testing.broker_kit import envelope, ids
-from tq_amqp import AmqpBroker
+from tq.testing.result_kit import success
+from tq.wire.json import JsonSerializer
+from tq_amqp import AmqpBroker, RpcBackend
 from tq_amqp.protocol import methods as m
-from tq_amqp.protocol.channel import Channel
+from tq_amqp.protocol.channel import Channel as BareChannel
 from tq_amqp.protocol.failures import Refused
 
 NewServer = Callable[..., RabbitmqServer]
@@ -90,7 +94,9 @@ def test_a_url_that_is_none_is_refused_before_anything_is_connected(url: str) ->
         AmqpBroker(url)
 
 
-def test_a_queue_that_was_deleted_behind_our_back_is_made_again(open_broker: Open, channel: Channel) -> None:
+def test_a_queue_that_was_deleted_behind_our_back_is_made_again(
+    open_broker: Open, channel: BareChannel
+) -> None:
     broker = open_broker()
     send(broker, envelope("q", "one"))
     channel.call(m.queue_delete("q"), until())
@@ -98,7 +104,7 @@ def test_a_queue_that_was_deleted_behind_our_back_is_made_again(open_broker: Ope
     assert broker.stats("q").ready == 1
 
 
-def test_a_consumer_goes_on_when_its_queue_is_made_anew(open_broker: Open, channel: Channel) -> None:
+def test_a_consumer_goes_on_when_its_queue_is_made_anew(open_broker: Open, channel: BareChannel) -> None:
     broker = open_broker()
     with closing(broker.consumer(["q"], "c", lease=30)) as consumer:
         assert list(consumer.receive(1, 0.0)) == []
@@ -107,7 +113,9 @@ def test_a_consumer_goes_on_when_its_queue_is_made_anew(open_broker: Open, chann
         assert ids(consumer.receive(1, 10.0)) == ["two"]
 
 
-def test_a_message_that_its_queue_refuses_is_an_error_of_its_own(open_broker: Open, channel: Channel) -> None:
+def test_a_message_that_its_queue_refuses_is_an_error_of_its_own(
+    open_broker: Open, channel: BareChannel
+) -> None:
     channel.call(
         m.queue_declare("full", arguments={"x-max-length": 1, "x-overflow": "reject-publish"}), until()
     )
@@ -175,8 +183,39 @@ def keep(consumer: object) -> None:
         return
 
 
-def test_a_channel_that_the_server_closed_says_so_to_its_next_call(channel: Channel) -> None:
+def test_a_channel_that_the_server_closed_says_so_to_its_next_call(channel: BareChannel) -> None:
     with pytest.raises(Refused, match="no queue 'missing'"):
         channel.call(m.queue_purge("missing"), until())
     with pytest.raises(Refused, match="no queue 'missing'"):
         channel.call(m.queue_purge("missing"), until())
+
+
+def test_the_rights_that_the_readme_names_suffice(
+    open_broker: Open, shared_rabbitmq: RabbitmqServer, rabbitmq_url: str
+) -> None:
+    vhost = rabbitmq_url.rpartition("/")[2]
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    configure, write, read = re.findall(r"^ +'(\^\(.*\)\$)'", text, re.MULTILINE)
+    shared_rabbitmq.new_user("few", "pass")
+    shared_rabbitmq.allow("few", vhost, configure=configure, write=write, read=read)
+    broker = open_broker(url=shared_rabbitmq.url_of(vhost, "few", "pass"))
+    backend = RpcBackend("rpc://", serializer=JsonSerializer())
+    backend.over(broker)
+    listener = broker.subscribe(Channel("celery.pidbox"), queue="celery@few.celery.pidbox")
+    with (
+        closing(backend),
+        closing(listener),
+        closing(broker.consumer(["celery"], "few", lease=30)) as consumer,
+    ):
+        assert send(broker, envelope("celery", "now"), envelope("celery", "later", delay=0.2)) == [None, None]
+        (first,) = consumer.receive(1, 10.0)
+        assert list(consumer.settle([Settlement(first, Action.REQUEUE)])) == [True]
+        (again,) = consumer.receive(1, 10.0)
+        assert list(consumer.settle([Settlement(again, Action.DEAD, reason="why")])) == [True]
+        assert ids(consumer.receive(1, 20.0)) == ["later"]
+        assert len(broker.dead_letters("celery")) == 1
+        backend.store([success("some-task", 7)])
+        assert backend.wait(["some-task"], 10.0)["some-task"].result == 7
+        notice = Notice(Channel("celery.pidbox"), Message({}, {}, b"{}"))
+        assert list(broker.announce([notice], timeout=10.0)) == [None]
+        assert len(listener.receive(1, 10.0)) == 1
