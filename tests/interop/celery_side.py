@@ -125,6 +125,13 @@ class Client:
         value = result.get(timeout=60, propagate=False)
         return result.state, repr(value) if isinstance(value, BaseException) else value
 
+    def command(self, name: str, arguments: Any = None, nodes: Any = ()) -> dict[str, Any]:
+        """Send a command of remote control to these workers; their replies by node."""
+        replies = app.control.broadcast(
+            name, arguments=arguments, destination=list(nodes), reply=True, timeout=20, limit=len(nodes)
+        )
+        return {node: said for reply in replies for node, said in reply.items()}
+
     def forget(self, task_id: str) -> None:
         """Remove a result."""
         AsyncResult(task_id, app=app).forget()
