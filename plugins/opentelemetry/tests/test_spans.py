@@ -204,5 +204,13 @@ def test_what_is_remembered_is_bounded() -> None:
     assert recent.pop(3) is None
 
 
-def test_it_can_be_switched_off() -> None:
-    assert not OpenTelemetryHooks().wanted({"opentelemetry_enabled": False})
+@pytest.mark.parametrize(("enabled", "expected"), [(None, True), (True, True), (False, False)])
+def test_it_works_where_there_is_a_provider_unless_switched_off(
+    spans: InMemorySpanExporter, enabled: bool | None, expected: bool
+) -> None:
+    assert OpenTelemetryHooks().wanted({"opentelemetry_enabled": enabled}) is expected
+
+
+def test_without_a_provider_it_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    assert not OpenTelemetryHooks().wanted({"opentelemetry_enabled": None})

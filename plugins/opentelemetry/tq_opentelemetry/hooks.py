@@ -37,17 +37,20 @@ class OpenTelemetryHooks:
         self._ended: Recent[SpanContext] = Recent(_MOST_ENDED)
 
     def wanted(self, settings: SettingsReader) -> bool:
-        """As `opentelemetry_enabled` says."""
-        return bool(settings["opentelemetry_enabled"])
+        """As `opentelemetry_enabled` says; by default where the program has set a tracer provider by now."""
+        enabled = settings["opentelemetry_enabled"]
+        if enabled is None:
+            return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+        return bool(enabled)
 
     @hookimpl
     def tq_settings(self) -> Sequence[ExtraSetting]:
         return [
             ExtraSetting(
                 name="opentelemetry_enabled",
-                type=bool,
-                default=True,
-                doc="Make spans of messages and runs; without a tracer provider none is recorded.",
+                type=bool | None,
+                doc="Make spans of messages and runs; none: where a tracer provider is set when the worker starts, or "
+                "the app first publishes. A program that sets one later says true.",
             )
         ]
 
