@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tq import TQ, Signature
-from tq.errors import ImproperlyConfigured
+from core.tests.canvas.stage import Stage
+from tq import TQ, Signature, chain, chunks
+from tq.errors import ImproperlyConfigured, NotRegistered
 from tq.wire.json import JsonSerializer
 
 VALUES = st.none() | st.booleans() | st.integers(-100, 100) | st.text(max_size=5)
@@ -100,3 +101,29 @@ def test_an_app_reads_a_dictionary_and_adds_to_it() -> None:
 
 def test_it_reads_as_the_call_that_it_is() -> None:
     assert repr(Signature("shop.add", (1, "x"), {"y": 2})) == "shop.add(1, 'x', y=2)"
+
+
+def test_a_dictionary_becomes_a_signature_of_its_kind(app: TQ) -> None:
+    add = app.task(name="add")(lambda x, y: x + y)
+    found = Signature.from_dict(dict(add.s(1, 2)), app)
+    assert (found.type, found.subtask_type, found(), found) == (app.tasks["add"], None, 3, add.s(1, 2))
+    whole = Signature.from_dict({**(add.s(1, 2) | add.s(3))}, app)
+    assert (type(whole), whole.subtask_type) == (chain, "chain")
+    with pytest.raises(NotRegistered):
+        _ = app.signature("nowhere").type
+
+
+def test_lists_among_options_grow(app: TQ) -> None:
+    one = app.signature("t")
+    other = one.clone()
+    assert one.append_to_list_option("link", other) is other
+    one.append_to_list_option("link", other)
+    one.extend_list_option("link_error", [other, other])
+    assert (one.options["link"], one.options["link_error"], other.options) == ([other], [other, other], {})
+
+
+def test_chunks_can_be_sent_by_their_class(app: TQ) -> None:
+    add = app.task(name="add")(lambda x, y: x + y)
+    sent = chunks.apply_chunks(add.s(), [(1, 1), (2, 2), (3, 3)], 2, app=app)
+    Stage(app).drain()
+    assert sent.get(timeout=5) == [[2, 4], [6]]

@@ -300,6 +300,13 @@ class chunks(_Mapped):
         super().__init__(task, it, app=app, **options)
         self["kwargs"] = {**self.kwargs, "n": n}
 
+    @classmethod
+    def apply_chunks(
+        cls, task: Mapping[str, Any], it: Iterable[Any], n: int, app: CanvasApp | None = None
+    ) -> Any:
+        """Send the group of these chunks."""
+        return cls(task, it, n, app=app).apply_async()
+
     def group(self) -> group:
         """The group that it is."""
         made = signature_from(pieces_of(self), self._app)

@@ -37,6 +37,9 @@ class CanvasApp(Protocol):
     def result_of(self, node: Node) -> Any:
         """The result of what is sent later."""
 
+    def task_named(self, name: str) -> Any:
+        """A task by name."""
+
 
 class Signature(dict[str, Any]):
     """One call. `app` sends it; a signature read from a message has none until it is given one.
@@ -69,6 +72,24 @@ class Signature(dict[str, Any]):
         self._app = app
 
     # -- what it is ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any], app: CanvasApp | None = None) -> Signature:
+        """The signature that a dictionary describes, of the class that belongs to its kind."""
+        from tq.canvas.compound import signature_from
+
+        return signature_from(d, app)
+
+    @property
+    def type(self) -> Any:
+        """The task itself. Raises `NotRegistered` where the app does not know it."""
+        return self.app.task_named(self.task)
+
+    @property
+    def subtask_type(self) -> str | None:
+        """ "chain", "group", "chord", or None for a single call."""
+        found: str | None = self.get("subtask_type")
+        return found
 
     @property
     def task(self) -> str:
@@ -180,13 +201,13 @@ class Signature(dict[str, Any]):
 
     def link(self, callback: Mapping[str, Any]) -> Mapping[str, Any]:
         """Send `callback` with the result when the task succeeds."""
-        self._add("link", callback)
+        self.append_to_list_option("link", callback)
         return callback
 
     def link_error(self, errback: Mapping[str, Any]) -> Any:
         """Send `errback` when it fails, with the task's id; or call it in the worker with (request, exc,
         traceback), where it is a task of this app that takes more than one argument."""
-        self._add("link_error", errback)
+        self.append_to_list_option("link_error", errback)
         return errback
 
     def on_error(self, errback: Mapping[str, Any]) -> Self:
@@ -194,11 +215,17 @@ class Signature(dict[str, Any]):
         self.link_error(errback)
         return self
 
-    def _add(self, option: str, callback: Mapping[str, Any]) -> None:
-        there = many(self.options.get(option))
-        if callback not in there:
+    def append_to_list_option(self, key: str, value: Any) -> Any:
+        """Add a value to an option that is a list, unless it is there."""
+        there = many(self.options.get(key))
+        if value not in there:
             # A new list: clones share the old one.
-            self.options[option] = [*there, callback]
+            self.options[key] = [*there, value]
+        return value
+
+    def extend_list_option(self, key: str, value: Any) -> None:
+        """Add one value or several to an option that is a list."""
+        self.options[key] = [*many(self.options.get(key)), *many(value)]
 
     def flatten_links(self) -> list[Any]:
         """It, its callbacks, and theirs."""
@@ -260,9 +287,8 @@ class Signature(dict[str, Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body here and now, as the plain function that it is; composite signatures are sent instead."""
-        task: Any = self.app.tasks[self.task]  # type: ignore[attr-defined]
         ready = self.clone(args, kwargs)
-        return task(*ready.args, **ready.kwargs)
+        return self.type(*ready.args, **ready.kwargs)
 
     def __invert__(self) -> Any:
         """`~signature`: send it and wait for the result."""
