@@ -80,6 +80,26 @@ def test_collect_and_the_leaf_follow_what_tasks_sent(app: TQ, add: Any) -> None:
     assert [value for _, value in asyncio.run(sent.acollect())] == [10, [10, 11, 12], 10, 11, 12]
 
 
+def test_members_can_be_awaited_as_they_end(app: TQ, add: Any) -> None:
+    boom: Any = app.task(name="boom")(lambda: 1 / 0)
+    sent = group(add.s(1, 1), boom.s(), add.s(2, 2)).delay()
+    Stage(app).drain()
+
+    async def found() -> dict[str, Any]:
+        return {task_id: value async for task_id, value in sent.aiterate(timeout=30, propagate=False)}
+
+    values = asyncio.run(found())
+    assert (values[sent[0].id], values[sent[2].id]) == (2, 4)
+    assert isinstance(values[sent[1].id], ZeroDivisionError)
+
+    async def first_error() -> None:
+        async for _ in sent.aiterate(timeout=30):
+            pass
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(first_error())
+
+
 def test_forgetting_a_chain_forgets_what_ran_before(app: TQ, add: Any) -> None:
     sent = chain(group(add.s(1, 1), add.s(2, 2)), app.task(name="total")(sum).s(), add.s(1)).delay()
     Stage(app).drain()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq import states
@@ -173,6 +173,22 @@ class ResultSet:
         await asyncio.gather(*waits)
         return [self._value_of(result, propagate) for result in self.results]
 
+    async def aiterate(
+        self, timeout: float | None = None, propagate: bool = True
+    ) -> AsyncIterator[tuple[str, Any]]:
+        """`iterate` for async code: (task id, value) of each task as it ends."""
+        import asyncio
+
+        leaves = {leaf.id: leaf for leaf in self._leaves()}
+        waits = [asyncio.ensure_future(_ended(leaf, timeout)) for leaf in leaves.values()]
+        try:
+            for wait in asyncio.as_completed(waits):
+                leaf = await wait
+                yield leaf.id, leaf._value(leaf._final, propagate)  # type: ignore[arg-type]
+        finally:
+            for left in waits:
+                left.cancel()
+
     def _value_of(self, result: Result, propagate: bool) -> Any:
         if isinstance(result, ResultSet):
             return [result._value_of(each, propagate) for each in result.results]
@@ -280,6 +296,11 @@ class GroupResult(ResultSet):
 
     def __repr__(self) -> str:
         return f"<GroupResult: {self.id} [{', '.join(result.id for result in self.results)}]>"
+
+
+async def _ended(leaf: AsyncResult[Any], timeout: float | None) -> AsyncResult[Any]:
+    await leaf.aget(timeout, propagate=False)
+    return leaf
 
 
 def group_of(head: Any, members: Sequence[Any], source: ResultSource, parent: Result | None) -> GroupResult:
