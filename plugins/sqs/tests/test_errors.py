@@ -144,3 +144,12 @@ def test_a_settlement_whose_answer_is_lost_can_be_repeated(
     assert broker.stats("other").ready == 1, "what follows is sent once"
     assert settle(consumer, taken[1:], Action.REQUEUE) == [True]
     assert broker.stats("q").ready == 1
+    # The second time it is given back as a copy; the third delivery becomes a dead letter.
+    for action in (Action.REQUEUE, Action.DEAD):
+        taken = kit.take(consumer, 1)
+        monkeypatch.setattr(Server, "call", lose)
+        with pytest.raises(BrokerUnavailable):
+            settle(consumer, taken, action)
+        monkeypatch.undo()
+        assert settle(consumer, taken, action) == [True]
+    assert (broker.stats("q").ready, len(broker.dead_letters("q"))) == (0, 1)

@@ -74,7 +74,18 @@ class Holding:
             self._request("delete_message_batch", "settle tasks", lents, lambda lent: {}, self._drop)
 
     def give_back(self, lents: Sequence[Lent], delay: float = 0.0) -> None:
-        """Let others have these, after `delay` seconds, uncharged."""
+        """Let others have these, after `delay` seconds, uncharged. What is held no more is passed over."""
+        with self._lock:
+            lents = [lent for lent in lents if lent.number in self._lent and not lent.leaving]
+            for lent in lents:
+                lent.leaving = True
+        try:
+            self._give_back(lents, delay)
+        finally:
+            for lent in lents:
+                lent.leaving = False
+
+    def _give_back(self, lents: Sequence[Lent], delay: float) -> None:
         keeps = [lent for lent in lents if lent.queue.fifo or (lent.receives == 1 and delay <= LONGEST_DELAY)]
         self.hide(keeps, delay)
         kept = {lent.number for lent in keeps}
@@ -99,9 +110,12 @@ class Holding:
         """
         for queue in dict.fromkeys(lent.queue for lent in lents):
             same = [lent for lent in lents if lent.queue == queue]
-            parcels = [lent.copy(lent.left if delay is None else delay) for lent in same]
+            new = [lent for lent in same if not lent.moved]
+            parcels = [lent.copy(lent.left if delay is None else delay) for lent in new]
             answers = self._sender.send(queue, parcels, time.monotonic() + SECONDS)
-            self.remove([lent for lent, answer in zip(same, answers, strict=True) if answer is None])
+            for lent, answer in zip(new, answers, strict=True):
+                lent.moved = answer is None
+            self.remove([lent for lent in same if lent.moved])
             for answer in answers:
                 if answer is not None:
                     raise answer

@@ -35,6 +35,10 @@ class Lent:
     number: int = -1
     published: bool = False
     """What follows it was sent already."""
+    moved: bool = False
+    """Its copy, or its dead letter, was sent already."""
+    leaving: bool = False
+    """Somebody is giving it back."""
     delivery: Delivery | None = field(default=None, repr=False)
 
     @property

@@ -33,6 +33,7 @@ class Letters:
 
     def bury(self, queue: Queue, held: Sequence[tuple[Lent, str]]) -> None:
         """Copy these to the dead letters; who calls it deletes them then. Raises `BrokerError`."""
+        held = [(lent, reason) for lent, reason in held if not lent.moved]
         if self._server.options.dead_letters == "drop":
             for _, reason in held:
                 logger.error(
@@ -45,6 +46,8 @@ class Letters:
         answers = self._sender.send(
             grave, [_letter(lent, reason) for lent, reason in held], time.monotonic() + SECONDS
         )
+        for (lent, _), answer in zip(held, answers, strict=True):
+            lent.moved = answer is None
         for answer in answers:
             if answer is not None:
                 raise answer
