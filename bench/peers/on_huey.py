@@ -1,5 +1,5 @@
 # /// script
-# dependencies = ["huey==3.5.*", "redis", "hiredis"]
+# dependencies = ["huey==3.5.*", "redis", "hiredis", "gevent"]
 # [tool.bench]
 # name = "huey"
 # [tool.bench.variants.process]

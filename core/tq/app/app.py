@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tq.app.keywords import TaskKeywords
     from tq.app.schedules import Schedules
     from tq.app.workflow import Workflow
+    from tq.client.groups import ResultSet
     from tq.client.keywords import CallKeywords
     from tq.worker.follow import FollowUp
     from tq.worker.outcome import Outcome
@@ -222,8 +223,7 @@ class TQ(Sending):
         options: Mapping[str, Any] | None = None,
     ) -> AsyncResult[Any]:
         """Send a task that is known here; `Task.delay` and `Task.apply_async` come here."""
-        if task._check is not None and self._strict:
-            task._check(*args, **kwargs)
+        self.check_arguments(task, args, kwargs)
         if options:
             check_call_options(options)
         if self.conf.task_always_eager:
@@ -245,6 +245,16 @@ class TQ(Sending):
         """
         check_call_options(options)
         return self._send(name, self.tasks.get(name), args or (), kwargs or {}, options)
+
+    def send_many(self, signatures: Iterable[Signature], **options: Unpack[CallKeywords]) -> ResultSet:
+        """Send signatures of single tasks, a thousand in one publish; `options` go over those of each.
+
+        Raises `ImproperlyConfigured` for groups, chains and chords, and `BrokerError` with a note that says how many
+        were accepted before.
+        """
+        from tq.app.bulk import send_many
+
+        return send_many(self, signatures, options)
 
     def signature(
         self,
@@ -377,14 +387,6 @@ class TQ(Sending):
             raise InvalidTask('revoke_by_stamped_headers needs stamps, such as {"tenant": ["a", "b"]}')
         self.revoke(stamp_keys(headers), terminate=terminate, signal=signal)
 
-    def set_current(self) -> None:
-        """Make this the current app."""
-        current.set_current_app(self)
-
-    set_default = set_current
-
-    def __repr__(self) -> str:
-        return f"<TQ {self.main or '__main__'}>"
     @cached_property
     def control(self) -> Control:
         """Remote control of the workers: `inspect`, `broadcast`, `ping`, `rate_limit`, `shutdown`, ..."""
@@ -398,3 +400,11 @@ class TQ(Sending):
 
         return bugreport(self)
 
+    def set_current(self) -> None:
+        """Make this the current app."""
+        current.set_current_app(self)
+
+    set_default = set_current
+
+    def __repr__(self) -> str:
+        return f"<TQ {self.main or '__main__'}>"

@@ -216,8 +216,7 @@ def _told(
     new_ids: Callable[[], str],
 ) -> FollowUp:
     """Error callbacks: tasks of this app with more than one argument are called here, others are sent."""
-    found = errors_of(call, tell_here(app, call, errbacks, exc, traceback), new_ids)
-    return _sent(app, found, (call.id,))
+    return _sent(app, errors_of(call, tell_here(app, call, errbacks, exc, traceback), new_ids), (call.id,))
 
 
 def tell_here(
