@@ -8,12 +8,25 @@ from typing import Any, ClassVar
 
 from sqlalchemy.engine import Connection
 
-from tq.contracts import Broker, Cap
+from tq.contracts import Broker, Cap, Subscription
 from tq.contracts.jumps import Jumps
 from tq.contracts.transactions import own_transaction
 from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, Lock, QueueStats, Revocation
+from tq.options import mask_url
+from tq.records import (
+    Action,
+    Channel,
+    DeadLetter,
+    Delivery,
+    Envelope,
+    Heartbeat,
+    Lock,
+    Notice,
+    QueueStats,
+    Revocation,
+)
 from tq.wire.locks import locked
+from tq_sql.announcing import Announcements
 from tq_sql.backend import SqlBackend
 from tq_sql.consumer import SqlConsumer
 from tq_sql.database import FAILURES, Database, Session
@@ -25,6 +38,7 @@ from tq_sql.parcels import Parcel, queues_of, wrap
 from tq_sql.revocations import Revocations
 from tq_sql.schema import ensure_tables
 from tq_sql.store import Store
+from tq_sql.subscription import SqlSubscription
 from tq_sql.tables import DELAYED, READY, make_tables
 from tq_sql.urls import read_url
 
@@ -46,6 +60,7 @@ class SqlBroker(Broker):
         | Cap.UNIQUE
         | Cap.LOCKS
         | Cap.REVOKE
+        | Cap.BROADCAST
         | Cap.DURABLE
         | Cap.SHARED
     )
@@ -64,6 +79,7 @@ class SqlBroker(Broker):
         self._store = Store(dialect, tables, faults, f"{prefix}m")
         self._inspection = Inspection(dialect, tables)
         self._revocations = Revocations(dialect, tables)
+        self._announcements = Announcements(dialect, tables, f"{prefix}a")
         self._guests = GuestInlet(dialect, tables)
         self._joined: SqlBackend | None = None
         self._jumps = Jumps()
@@ -253,6 +269,28 @@ class SqlBroker(Broker):
 
     def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
         return self._database.transact(lambda conn: self._revocations.since(conn, after), read=True)
+
+    # -- announcements -------------------------------------------------------------------------------------
+
+    def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
+        said = self._announcements
+        largest = self._database.limits(timeout).largest if batch else None
+        rows, answers = said.rows_of(batch, largest, mask_url(self.url))
+        if rows:
+            self._database.transact(lambda conn: said.add(conn, rows), timeout=timeout)
+            if said.is_due():
+                self._database.transact(said.sweep, timeout=timeout)
+        return answers
+
+    def subscribe(
+        self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
+    ) -> Subscription:
+        session = Session(self._database)
+        try:
+            return SqlSubscription(self._announcements, session, self._store.faults, channel, pattern)
+        except BaseException:
+            session.close()
+            raise
 
     # -- the rest ------------------------------------------------------------------------------------------
 

@@ -137,5 +137,10 @@ def _add_locks(conn: Connection, dialect: Dialect, tables: Tables) -> list[str]:
     return _creation(conn, dialect, tables.locks.create)
 
 
-_STEPS: Final[dict[int, Step]] = {1: _add_locks}
+def _add_announcements(conn: Connection, dialect: Dialect, tables: Tables) -> list[str]:
+    """2 to 3: announcements."""
+    return _creation(conn, dialect, tables.announcements.create)
+
+
+_STEPS: Final[dict[int, Step]] = {1: _add_locks, 2: _add_announcements}
 """By the version that they start from."""

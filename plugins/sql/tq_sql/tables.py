@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables; grows with every change to them, and `schema.py` has the step to it."""
 
 READY: Final = sa.literal_column("0", sa.SmallInteger)
@@ -70,6 +70,7 @@ class Tables:
     uniques: sa.Table
     locks: sa.Table
     revocations: sa.Table
+    announcements: sa.Table
     schema: sa.Table
 
 
@@ -83,6 +84,7 @@ def make_tables(prefix: str, now: str) -> Tables:
         _uniques(metadata, prefix),
         _locks(metadata, prefix),
         _revocations(metadata, prefix),
+        _announcements(metadata, prefix, now),
         sa.Table(f"{prefix}schema", metadata, sa.Column("version", sa.Integer, primary_key=True), **_KIND),
     )
 
@@ -166,3 +168,19 @@ def _revocations(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("expires_at", sa.Double, nullable=False),
         **_KIND,
     )
+
+
+def _announcements(metadata: sa.MetaData, prefix: str, now: str) -> sa.Table:
+    """Of the last minute."""
+    table = sa.Table(
+        f"{prefix}announcements",
+        metadata,
+        sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+        sa.Column("channel", Name, nullable=False),
+        sa.Column("routing_key", Name, nullable=False),
+        sa.Column("said_at", sa.Double, nullable=False, server_default=sa.text(f"({now})")),
+        sa.Column("payload", _BLOB, nullable=False),
+        **_KIND,
+    )
+    sa.Index(f"{prefix}said", table.c.channel, table.c.id)
+    return table
