@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from tq_msgpack import MsgpackSerializer
 
 from tq.testing import SerializerConformance
+from tq_msgpack import MsgpackSerializer
 
 
 class TestMsgpack(SerializerConformance):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from hypothesis import strategies as st
-from tq_pickle import PickleSerializer
 
 from tq.testing import SerializerConformance
+from tq_pickle import PickleSerializer
 
 
 class TestPickle(SerializerConformance):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from tq_yaml import YamlSerializer
 
 from tq.testing import SerializerConformance
+from tq_yaml import YamlSerializer
 
 
 class TestYaml(SerializerConformance):
