@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tq_filesystem import FilesystemBackend
 
 from tq.testing import ResultBackendConformance
+from tq_filesystem import FilesystemBackend
 
 
 class TestFilesystemBackend(ResultBackendConformance):

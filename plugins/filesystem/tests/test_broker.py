@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tq_filesystem import FilesystemBroker
-from tq_filesystem.labels import key_of, new_label
 
 from tq.testing import BrokerConformance
+from tq_filesystem import FilesystemBroker
+from tq_filesystem.labels import key_of, new_label
 
 
 class TestFilesystemBroker(BrokerConformance):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tq_filesystem import FilesystemBroker
 
 from tq.records import Action, Revocation
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle
 from tq.testing.forks import in_child
+from tq_filesystem import FilesystemBroker
 
 STEPS = ("rename", "link", "unlink", "mkdir", "open", "write", "rmdir")
 Work = Callable[[BrokerKit], None]

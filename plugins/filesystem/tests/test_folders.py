@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tq_filesystem import FilesystemBackend, FilesystemBroker
-from tq_filesystem.files import Files
-from tq_filesystem.labels import Lent, key_of, name_of, new_label, read_label, read_lent
-from tq_filesystem.place import Place
 
 from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, ImproperlyConfigured
 from tq.records import GroupPart, GroupStart, TaskMeta
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle
 from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
+from tq_filesystem import FilesystemBackend, FilesystemBroker
+from tq_filesystem.files import Files
+from tq_filesystem.labels import Lent, key_of, name_of, new_label, read_label, read_lent
+from tq_filesystem.place import Place
 
 
 def results(folder: Path, expires: float | None = 60.0, **options: Any) -> FilesystemBackend:
