@@ -123,6 +123,8 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
         on_tick=_in_turn(ticks) if ticks else None,
     )
     worker.events = events
+    if scaler is not None:
+        scaler.look = worker.queue_stats
     worker.warning = what_is_missing(app)
     if controlled:
         answer_control(app, worker, setup, hooks, pool_name=pool_name, autoscaler=scaler)

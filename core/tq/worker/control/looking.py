@@ -110,7 +110,7 @@ def stats(state: ControlState, **more: Any) -> Any:
         "uptime": round(time.monotonic() - state.started),
         "pool": {
             "implementation": f"{type(pool).__module__}:{type(pool).__qualname__}",
-            "max-concurrency": setup.concurrency,
+            "max-concurrency": state.autoscaler.size if state.autoscaler is not None else setup.concurrency,
             "processes": list(pool.pids()) or [os.getpid()],
             "max-tasks-per-child": setup.max_tasks_per_child or "N/A",
             "put-guarded-by-semaphore": False,
