@@ -23,9 +23,14 @@ from tq.plugins.signal import Signal
 
 __all__ = [
     "Signal",
+    "after_setup_logger",
+    "after_setup_task_logger",
     "after_task_publish",
+    "beat_embedded_init",
+    "beat_init",
     "before_task_publish",
     "plugin",
+    "setup_logging",
     "task_failure",
     "task_postrun",
     "task_prerun",
@@ -74,6 +79,18 @@ worker_process_init: Final = Signal("worker_process_init")
 """In a child process, before its first task. Without a sender."""
 worker_process_shutdown: Final = Signal("worker_process_shutdown")
 """pid, exitcode; in a child process that ends. Without a sender."""
+
+# Sent by the command line itself; there are no hooks of these.
+setup_logging: Final = Signal("setup_logging")
+"""loglevel, logfile, format, colorize. With a receiver, a worker or beat sets no logging up: that is the receiver's."""
+after_setup_logger: Final = Signal("after_setup_logger")
+"""logger (the root), loglevel, logfile, format, colorize: logging is set up."""
+after_setup_task_logger: Final = Signal("after_setup_task_logger")
+"""The same, with the logger above those of tasks (`tq.log.get_task_logger`)."""
+beat_init: Final = Signal("beat_init")
+"""`tq beat` starts; sender: the beat."""
+beat_embedded_init: Final = Signal("beat_embedded_init")
+"""A beat starts inside of a worker (-B); sender: the beat."""
 
 _BY_HOOK: Final[Mapping[str, Signal]] = {
     "message_publishing": before_task_publish,

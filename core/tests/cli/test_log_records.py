@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tq import signals
+from tq.cli.logs import set_up_logging
 from tq.cli.records import JsonFormatter, TaskRecords
+from tq.config import Settings
 from tq.log import get_task_logger
+from tq.plugins.signal import Signal
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 
@@ -90,3 +94,45 @@ def test_task_loggers_share_the_level_of_theirs() -> None:
     assert logger.name == "shop.tasks.of_this_test"
     assert logger.parent is logging.getLogger("tq.task")
     assert get_task_logger("tq.task").parent is not logging.getLogger("tq.task")
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, logging.getLogRecordFactory()
+    yield
+    root.handlers[:], level, factory = before
+    root.setLevel(level)
+    logging.setLogRecordFactory(factory)
+
+
+def listen(signal: Signal, heard: list[Any]) -> Callable[..., None]:
+    def receiver(**arguments: Any) -> None:
+        heard.append(arguments)
+
+    signal.connect(receiver)
+    return receiver
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_receivers_hear_of_the_loggers_that_were_set_up() -> None:
+    heard: list[Any] = []
+    receivers = [
+        (each, listen(each, heard)) for each in (signals.after_setup_logger, signals.after_setup_task_logger)
+    ]
+    set_up_logging(Settings(files=False, environ={}), "info", None, False)
+    for each, receiver in receivers:
+        each.disconnect(receiver)
+    assert [arguments["logger"].name for arguments in heard] == ["root", "tq.task"]
+    assert {arguments["loglevel"] for arguments in heard} == {"info"}
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_program_that_sets_up_logging_itself_is_left_to_it() -> None:
+    heard: list[Any] = []
+    receiver = listen(signals.setup_logging, heard)
+    before = logging.getLogger().handlers[:]
+    set_up_logging(Settings(files=False, environ={}), "info", "never.log", None)
+    signals.setup_logging.disconnect(receiver)
+    assert logging.getLogger().handlers == before
+    assert heard[0]["logfile"] == "never.log"

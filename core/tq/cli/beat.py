@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from tq import signals
 from tq._version import __version__
 from tq.app.app import TQ
 from tq.app.beat import entries_of, make_beat
@@ -75,6 +76,7 @@ def beat(
             click.echo(f"{node} runs in the background as process {os.getpid()}")
         started()
     stop_on_signals(ready)
+    signals.beat_init.send(ready)
     with redirected_output(app.conf):
         ready.run()
 

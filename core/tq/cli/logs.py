@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TextIO
 
+from tq import signals
 from tq.cli.records import JsonFormatter, TaskRecords
 from tq.config import Settings
 from tq.errors import ImproperlyConfigured
+from tq.log import TASK_LOGGER
 
 _COLORS = {"DEBUG": "\033[34m", "WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[35m"}
 _RESET = "\033[0m"
@@ -78,6 +80,10 @@ def set_up_logging(conf: Settings, level: str, logfile: str | None, color: bool 
     """Send the root logger's records to stderr or a file. `level` is a name; `color` None: where it goes to
     a terminal. Handlers of the program's own see the running task in each record as well."""
     logging.setLogRecordFactory(TaskRecords(logging.getLogRecordFactory()))
+    said = {"loglevel": level, "logfile": logfile, "format": conf.worker_log_format, "colorize": color}
+    if signals.setup_logging.has_listeners():
+        signals.setup_logging.send(None, **said)
+        return
     root = logging.getLogger()
     if conf.worker_hijack_root_logger or not root.handlers:
         stream: TextIO = sys.__stderr__ or sys.stderr
@@ -85,6 +91,8 @@ def set_up_logging(conf: Settings, level: str, logfile: str | None, color: bool 
         handler.setFormatter(_formatter(conf, stream, color, to_file=bool(logfile)))
         root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    signals.after_setup_logger.send(None, logger=root, **said)
+    signals.after_setup_task_logger.send(None, logger=logging.getLogger(TASK_LOGGER), **said)
 
 
 def _formatter(conf: Settings, stream: TextIO, color: bool | None, *, to_file: bool) -> logging.Formatter:

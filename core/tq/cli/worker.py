@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from tq import signals
 from tq.app.app import TQ
 from tq.app.work import WorkerOptions, expand_hostname, make_worker
 from tq.cli.banner import banner
@@ -169,6 +170,7 @@ def _beating(app: TQ, options: dict[str, Any]) -> Iterator[None]:
     from tq.app.beat import make_beat
 
     ready = make_beat(app, scheduler=options["scheduler"], filename=options["schedule_file"])
+    signals.beat_embedded_init.send(ready)
     thread = threading.Thread(target=ready.run, name="tq-beat", daemon=True)
     thread.start()
     try:

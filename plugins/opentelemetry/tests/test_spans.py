@@ -10,12 +10,12 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from tq_opentelemetry import OpenTelemetryHooks
-from tq_opentelemetry.recent import Recent
-from tq_opentelemetry.words import LINKS
 
 from tq.errors import BrokerUnavailable, Retry
 from tq.records import Envelope, Message
+from tq_opentelemetry import OpenTelemetryHooks
+from tq_opentelemetry.recent import Recent
+from tq_opentelemetry.words import LINKS
 
 
 class FakeRequest:
