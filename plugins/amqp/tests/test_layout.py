@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from plugins.amqp.tests.conftest import Open, send, until
 from tests.services.rabbitmq import RabbitmqServer
 from tq.errors import EncodeError, ImproperlyConfigured, PublishError
+from tq.policy.route import QueueInfo, Router
 from tq.records import Envelope, Message, Queue
 from tq.testing.broker_kit import envelope, ids, settle
 from tq_amqp.address import Address, read_addresses
@@ -124,6 +125,22 @@ def test_a_topic_exchange_leads_to_every_queue_whose_pattern_matches(open_broker
             assert ids(consumer.receive(1, 10.0)) == ["now"]
             assert ids(consumer.receive(1, 10.0)) == ["later"]
     assert broker.stats("odd").ready == 0
+
+
+def test_a_call_that_names_exchange_and_key_makes_no_queue_of_that_key(
+    open_broker: Open, shared_rabbitmq: RabbitmqServer, rabbitmq_url: str
+) -> None:
+    broker = open_broker(Queue("news", "events", "topic", "news.#"))
+    router = Router(queues=[QueueInfo("news", "events", "news.#")])
+    chosen = router.route("t", (), {}, {"exchange": "events", "routing_key": "news.sport"})
+    how: dict[str, Any] = {"exchange": chosen.exchange, "routing_key": chosen.routing_key}
+    assert send(broker, envelope(chosen.queue, "one", **how)) == [None]
+    assert set(found(shared_rabbitmq, "queues", rabbitmq_url)) == {"news"}
+    (refused,) = send(
+        broker, envelope(chosen.queue, "two", delay=5.0, exchange="events", routing_key="sport")
+    )
+    assert isinstance(refused, PublishError)
+    assert "no queue of task_queues is bound there" in str(refused)
 
 
 def test_a_fanout_exchange_gives_each_of_its_queues_a_copy(open_broker: Open) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from plugins.amqp.tests.conftest import Open, send, until
 from tests.services.rabbitmq import RabbitmqServer
-from tq.errors import BrokerError, BrokerUnavailable, ImproperlyConfigured, PublishError
-from tq.records import Action, Channel, Message, Notice, Settlement
+from tq.errors import BrokerError, BrokerUnavailable, EncodeError, ImproperlyConfigured, PublishError
+from tq.records import Action, Channel, Envelope, Message, Notice, Settlement
 from tq.testing.broker_kit import envelope, ids
 from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
@@ -219,3 +219,27 @@ def test_the_rights_that_the_readme_names_suffice(
         notice = Notice(Channel("celery.pidbox"), Message({}, {}, b"{}"))
         assert list(broker.announce([notice], timeout=10.0)) == [None]
         assert len(listener.receive(1, 10.0)) == 1
+
+
+def test_after_answers_that_came_too_late_the_next_batch_gets_its_own(rabbitmq_server: NewServer) -> None:
+    server = rabbitmq_server()
+    broker = AmqpBroker(server.url)
+    try:
+        send(broker, envelope("q", "one"))
+        server.freeze()
+        with pytest.raises(BrokerUnavailable):
+            broker.publish([envelope("q", "two")] * 3, timeout=0.5)
+        server.thaw()
+        assert [type(answer) for answer in send(broker, envelope("q", "x" * 10), *bad_and_good())] == [
+            type(None),
+            EncodeError,
+            type(None),
+        ]
+        assert broker.stats("q").ready >= 3
+    finally:
+        broker.close()
+
+
+def bad_and_good() -> list[Envelope]:
+    bad = Envelope(Message({"id": "bad", "task": "t", "what": object()}, {}, b"[]"), "q")
+    return [bad, envelope("q", "good")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.subscription import Subscription
 from tq.errors import EncodeError, PublishError
-from tq.records import Channel, DeadLetter, Envelope, Notice, Queue, QueueStats
+from tq.records import Channel, DeadLetter, Envelope, Notice, Queue, QueueStats, Revocation
 from tq_amqp import listening
 from tq_amqp.address import read_addresses
 from tq_amqp.backend import RpcBackend
@@ -25,12 +26,15 @@ from tq_amqp.outlet import Outlet
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.wire import Wire
+from tq_amqp.revocations import Revocations
 from tq_amqp.session import Session
+from tq_amqp.streams import INTERNAL_ERROR
 from tq_amqp.topology import Declarer, Topology
 
 T = TypeVar("T")
 M = TypeVar("M")
 _LISTENERS_HEARTBEAT = 60.0
+_ANOTHER_TRY = 0.3
 _NOT_FOUND = 404
 _SHORTEST_HEARTBEAT = 5.0
 
@@ -44,6 +48,7 @@ class AmqpBroker(Broker):
         | Cap.BROADCAST
         | Cap.DEAD_LETTERS
         | Cap.STATS
+        | Cap.REVOKE
         | Cap.PURGE
         | Cap.ORDER
         | Cap.DURABLE
@@ -65,6 +70,7 @@ class AmqpBroker(Broker):
         self._asking = Lane(self._connector, self._outlet)
         self.max_body = chosen.max_message_size  # type: ignore[misc]
         self._replies: RpcBackend | None = None
+        self._revocations = Revocations()
         self._claim()
 
     def __repr__(self) -> str:
@@ -114,6 +120,14 @@ class AmqpBroker(Broker):
             self._server,
             timeout=self.options.socket_timeout,
             replies=lambda: self._replies,
+        )
+
+    def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
+        self._ask(lambda outlet, until: self._revocations.add(outlet, batch, expires, until), "revoke tasks")
+
+    def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
+        return self._ask(
+            lambda outlet, until: self._revocations.after(outlet, after, until), "read revoked tasks"
         )
 
     def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
@@ -209,10 +223,20 @@ class AmqpBroker(Broker):
     def _ask(self, work: Callable[[Outlet, float], T], doing: str) -> T:
         until = time.monotonic() + self.options.socket_timeout
         try:
-            with self._asking.use(until) as outlet:
-                return work(outlet, until)
+            return self._asked(work, until)
         except (Down, Refused) as exc:
             raise self._server.broker_error(exc, doing) from exc
+
+    def _asked(self, work: Callable[[Outlet, float], T], until: float) -> T:
+        try:
+            with self._asking.use(until) as outlet:
+                return work(outlet, until)
+        except Refused as exc:
+            if exc.code != INTERNAL_ERROR:
+                raise
+            time.sleep(random.uniform(0.0, _ANOTHER_TRY))
+        with self._asking.use(until) as outlet:
+            return work(outlet, until)
 
 
 def _count(outlet: Outlet, payload: bytes, until: float) -> int:

@@ -35,7 +35,11 @@ class Lane(Generic[S]):
             raise Down("other threads of this process were using the connection all the time", sent=False)
         try:
             yield self._ready(until)
-        except (Down, Refused):
+        except Down:
+            # Answers that did not come in time would be taken for those of the next batch.
+            self._drop()
+            raise
+        except Refused:
             if self._wire is not None and self._wire.ended is not None:
                 self._drop()
             raise

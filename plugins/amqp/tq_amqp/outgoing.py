@@ -62,7 +62,12 @@ class Office:
             return [Outgoing(exchange, key, properties, message.body, queue) for exchange, key in targets]
         if targets == [("", queue)]:
             return [self._later(message, queue, envelope.delay, envelope.priority)]
-        names = self._bound(targets[0]) or [queue]
+        names = self._bound(targets[0])
+        if not names:
+            raise PublishError(
+                f"task {message.headers.get('task')!r} cannot be delayed for exchange {targets[0][0]!r} with routing key "
+                f"{targets[0][1]!r}: no queue of task_queues is bound there, and a delay leads to queues"
+            )
         return [self._later(message, name, envelope.delay, envelope.priority) for name in names]
 
     def again(self, delivery: Delivery, delay: float) -> Outgoing:
@@ -107,7 +112,14 @@ class Office:
         elif out.delayed:
             self._ladder.declare(declarer, out.queue, until)
         else:
-            declarer.queue(out.queue, until)
+            for name in self.queues_of(out):
+                declarer.queue(name, until)
+
+    def queues_of(self, out: Outgoing) -> list[str]:
+        """The queues that have to be there: its own, or those that the app binds to its exchange."""
+        if not out.exchange or out.delayed:
+            return [out.queue]
+        return [queue.name for queue in self._topology.bound_to(out.exchange)]
 
     def _later(self, message: Message, queue: str, delay: float, priority: int | None) -> Outgoing:
         exchange, key, expiration = self._ladder.enter(delay, queue)

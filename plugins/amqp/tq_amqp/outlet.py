@@ -44,7 +44,8 @@ class Outlet:
         lost = [place for place, answer in enumerate(self._answers) if isinstance(answer, _Lost)]
         for place in lost:
             # The queue was deleted behind our back: make it again, once.
-            self.declarer.forget(batch[place].queue)
+            for name in self._office.queues_of(batch[place]):
+                self.declarer.forget(name)
             self._answers[place] = None
         if lost:
             self._send(batch, lost, until)

@@ -25,16 +25,11 @@ from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.channel import Channel
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.properties import pack_properties
+from tq_amqp.streams import INTERNAL_ERROR, arguments_of, read_stream
 
 logger = logging.getLogger("tq.amqp")
 STREAM = "tq.suspects"
-_ARGUMENTS = {
-    "x-queue-type": "stream",
-    "x-max-age": "1D",
-    "x-max-length-bytes": 5_000_000,
-    "x-stream-max-segment-size-bytes": 500_000,
-}
-_PREFETCH = 500
+_ARGUMENTS = arguments_of(days=1, largest=5_000_000)
 _PROPERTIES = pack_properties({"content_type": "application/json", "delivery_mode": 2})
 
 
@@ -89,17 +84,11 @@ class Suspects:
 
     def _listen(self, until: float) -> Channel | None:
         if self._channel is None and self._usable:
-            channel = self._outlet.wire.channel(until)
             try:
-                channel.calls(
-                    [
-                        m.queue_declare(STREAM, arguments=_ARGUMENTS),
-                        m.qos(_PREFETCH),
-                        m.consume(STREAM, "notes", arguments={"x-stream-offset": "first"}),
-                    ],
-                    until,
-                )
+                self._channel = read_stream(self._outlet.wire, STREAM, _ARGUMENTS, until)
             except Refused as exc:
+                if exc.code == INTERNAL_ERROR:
+                    raise
                 self._usable = False
                 logger.warning(
                     "messages whose holders die are not counted, and may kill one worker after the other: the stream "
@@ -107,8 +96,6 @@ class Suspects:
                     STREAM,
                     exc.text,
                 )
-            else:
-                self._channel = channel
         return self._channel
 
     def _read(self, channel: Channel) -> None:
