@@ -23,7 +23,8 @@ def test_status_shows_servers_and_queues(tq: Tq) -> None:
     lines = [line.split() for line in ended.out.splitlines()]
     assert lines[0] == ["broker", "sqlite:///.tq/tq.db", "ok"]
     assert lines[1] == ["results", "sqlite:///.tq/tq.db", "ok"]
-    assert [(line[0], line[1]) for line in lines[4:]] == [("celery", "1"), ("other", "0")]
+    assert lines[2] == ["workers", "none", "answered"]
+    assert [(line[0], line[1]) for line in lines[5:]] == [("celery", "1"), ("other", "0")]
 
 
 def test_status_of_servers_that_are_not_there_says_so_without_passwords(tq: Tq) -> None:

@@ -35,37 +35,68 @@ class Status(msgspec.Struct, frozen=True):
     broker: Server
     backend: Server
     queues: Sequence[QueueStats]
+    workers: Sequence[str] | None = None
+    """Those that answered a ping; None where they were not asked."""
 
 
 @click.command(short_help="Ask the servers, and look into the queues.")
 @click.option("-Q", "--queues", type=Names(), default=(), help="These queues, by commas.")
+@click.option("-d", "--destination", type=Names(), default=(), help="Ping these workers, by commas.")
+@click.option(
+    "-t",
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    metavar="SECONDS",
+    help="Wait so long for workers; 0: do not ping them. Default: 1.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
 @pass_globals
-def status(state: Globals, /, queues: tuple[str, ...], as_json: bool) -> None:
+def status(
+    state: Globals,
+    /,
+    queues: tuple[str, ...],
+    destination: tuple[str, ...],
+    timeout: float,
+    as_json: bool,
+) -> None:
     """Ask the broker and the result backend whether they are there, and what lies in the queues.
 
-    Celery's `status` pings the workers; tq asks the broker alone: CONSUMERS says how many consumers of live
-    workers read a queue (a prefork worker has one for each child), IN_FLIGHT what they hold, DEAD what could
+    The workers are pinged, as Celery's `status` does, where the broker can broadcast. CONSUMERS says how many
+    consumers of live workers read a queue (a prefork worker has one for each child), IN_FLIGHT what they hold, DEAD what could
     not be done, OLDEST_AGE (seconds) for how long the oldest ready message waits. Without -Q these are the
     queues that a worker of this app reads. `-`: this broker cannot say.
 
-    Exit status: 1 where the broker or the result backend cannot be reached.
+    Exit status: 1 where the broker or the result backend cannot be reached, or a worker of -d does not answer.
 
     \b
       tq -A shop status
     """
-    found = look(state.app(), queues)
+    found = look(state.app(), queues, destination, timeout)
     if as_json:
         write_json(found)
     else:
         _write(found)
-    raise SystemExit(0 if found.broker.ok and found.backend.ok else 1)
+    missing = set(destination) - set(found.workers or ())
+    raise SystemExit(0 if found.broker.ok and found.backend.ok and not missing else 1)
 
 
-def look(app: TQ, queues: Sequence[str]) -> Status:
-    """Ask both servers; raises nothing because one is gone."""
+def look(app: TQ, queues: Sequence[str], nodes: Sequence[str] = (), timeout: float = 0.0) -> Status:
+    """Ask both servers, and for `timeout` seconds the workers; raises nothing because one is gone."""
     broker, stats = _ask_broker(app, queues_of(app, WorkerOptions(queues=queues)))
-    return Status(broker, _ask_backend(app), stats)
+    workers = _ping(app, nodes, timeout) if broker.ok and timeout else None
+    return Status(broker, _ask_backend(app), stats, workers)
+
+
+def _ping(app: TQ, nodes: Sequence[str], timeout: float) -> list[str] | None:
+    if Cap.BROADCAST not in app.broker.capabilities:
+        return None
+    try:
+        replies = app.control.ping(list(nodes) or None, timeout)
+    except TQError as exc:
+        click.echo(f"the workers could not be asked: {exc}", err=True)
+        return None
+    return sorted(node for reply in replies for node in reply)
 
 
 def _ask_broker(app: TQ, queues: Sequence[str]) -> tuple[Server, list[QueueStats]]:
@@ -92,7 +123,10 @@ def _ask_backend(app: TQ) -> Server:
 
 
 def _write(found: Status) -> None:
-    write_facts([("broker", _sentence(found.broker)), ("results", _sentence(found.backend))])
+    facts = [("broker", _sentence(found.broker)), ("results", _sentence(found.backend))]
+    if found.workers is not None:
+        facts.append(("workers", ", ".join(found.workers) or "none answered"))
+    write_facts(facts)
     if found.queues:
         click.echo()
         rows = [[stats.name, *(getattr(stats, name) for name in COLUMNS)] for stats in found.queues]
