@@ -121,9 +121,8 @@ def test_it_keeps_its_bounds() -> None:
 def test_it_does_not_grow_for_what_other_workers_will_take() -> None:
     alone, among = Autoscaler(50, 4), Autoscaler(50, 4)
     for second in range(1, 6):
-        told = {"now": float(second), "busy": 4, "finished": 4 * second, "ready": 40}
-        alone.decide(Load(**told, consumers=4))
-        among.decide(Load(**told, consumers=40))
+        alone.decide(Load(float(second), 4, 4 * second, ready=40, consumers=4))
+        among.decide(Load(float(second), 4, 4 * second, ready=40, consumers=40))
     assert alone.size > among.size
 
 
