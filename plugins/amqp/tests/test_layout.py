@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plugins.amqp.tests.conftest import Open, send, until
@@ -181,6 +181,7 @@ def test_a_delay_reaches_its_own_queue_alone(open_broker: Open) -> None:
     assert (broker.stats("b").ready, broker.stats("a.b").ready) == (0, 0)
 
 
+@settings(deadline=None)
 @given(st.floats(0.001, 2**28 - 1))
 def test_the_bits_of_a_key_are_the_seconds_of_the_delay(delay: float) -> None:
     _, key, rest = Ladder(BrokerOptions()).enter(delay, "a.queue")
@@ -202,12 +203,14 @@ _VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(max_size=60), _VALUES))
 def test_a_table_reads_as_it_was_written(table: dict[str, Any]) -> None:
     raw = pack_table(table)
     assert read_table(raw, 0) == (table, len(raw))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_reader_of_properties_fail_otherwise_than_it_says(raw: bytes) -> None:
     try:

@@ -147,10 +147,12 @@ class AmqpConsumer(Consumer):
             pass
         failure = session.failure
         if isinstance(failure, _ABANDONED):
-            logger.error(
-                "consumer %s lost what it held on %s: %s",
+            logger.log(
+                logging.ERROR if self._held else logging.WARNING,
+                "consumer %s lost its connection to %s, and the %d deliveries that it held: %s",
                 self.id,
                 self._server.shown,
+                len(self._held),
                 self._server.reason(failure),
             )
             self._lose()

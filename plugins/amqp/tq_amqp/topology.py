@@ -19,6 +19,7 @@ from tq_amqp.protocol.failures import Refused
 from tq_amqp.protocol.wire import Wire
 
 logger = logging.getLogger("tq.amqp")
+_REMEMBERED = 10_000
 _DIFFERENT, _FORBIDDEN, _LOCKED = 406, 403, 405
 
 
@@ -29,12 +30,16 @@ class Topology:
         self._options = options
         self._known: dict[str, Queue] = {}
         self._highest = options.max_priority
+        self._filled: dict[str, Queue] = {}
+        self._types: dict[str, str] = {}
 
     def know(self, queues: Iterable[Queue], others: Queue) -> None:
         """Remember what the app declares."""
         self._known.update((queue.name, queue) for queue in queues)
         if others.max_priority is not None:
             self._highest = others.max_priority
+        self._filled.clear()
+        self._types = {queue.exchange or name: queue.exchange_type for name, queue in self._known.items()}
 
     @property
     def priorities(self) -> bool:
@@ -43,6 +48,14 @@ class Topology:
 
     def queue(self, name: str) -> Queue:
         """A queue with all its places filled."""
+        filled = self._filled.get(name)
+        if filled is None:
+            filled = self._fill(name)
+            if len(self._filled) < _REMEMBERED:
+                self._filled[name] = filled
+        return filled
+
+    def _fill(self, name: str) -> Queue:
         found = self._known.get(name) or Queue(name)
         kind = self._options.queue_type
         arguments = {**({"x-queue-type": kind} if kind else {}), **found.queue_arguments}
@@ -58,10 +71,7 @@ class Topology:
 
     def exchange_type(self, exchange: str) -> str | None:
         """The type of an exchange, where one of the app's queues names it."""
-        for queue in self._known.values():
-            if (queue.exchange or queue.name) == exchange:
-                return queue.exchange_type
-        return None
+        return self._types.get(exchange)
 
     def bound_to(self, exchange: str) -> list[Queue]:
         """The app's queues that are bound to an exchange."""
