@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,6 +36,10 @@ def crew_of(ready: Worker, count: int, *, on_ready: Callable[[], None] | None) -
 
     Raises `ImproperlyConfigured` for a pool, or an option, that does not go with several processes.
     """
+    if os.name != "posix":
+        raise ImproperlyConfigured(
+            f"--processes {count}: this system cannot share a board between processes; start {count} workers instead"
+        )
     setup = ready.pool.setup
     assert isinstance(setup, WorkerSetup)
     if PoolCap.ISOLATED in ready.pool.capabilities:

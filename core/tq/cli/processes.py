@@ -34,7 +34,6 @@ SETTLED_IN = 30.0
 """Seconds after which a death is no sign that the next start will fail as well."""
 COLD_GRACE = 10.0
 """Seconds that a process gets to give back what it holds before it is killed."""
-_SIGNALS = {StopMode.WARM: signal.SIGTERM, StopMode.COLD: signal.SIGQUIT}
 
 
 class Process:
@@ -170,7 +169,7 @@ class Processes:
         if self._told != mode:
             self._told = mode
             self._kill_at = now + COLD_GRACE
-            self._pass_on(_SIGNALS[mode])
+            self._pass_on(signal.SIGQUIT if mode is StopMode.COLD else signal.SIGTERM)
         elif mode is StopMode.COLD and now >= self._kill_at:
             self._pass_on(signal.SIGKILL)
 
