@@ -5,6 +5,9 @@
 # python = "own"
 # [tool.bench.variants.default]
 # worker = ["-m", "tq", "-A", "on_tq", "worker", "-c", "{processes}"]
+# [tool.bench.variants.events]
+# rows = ["drain"]
+# worker = ["-m", "tq", "-A", "on_tq", "worker", "-c", "{processes}", "-E"]
 # [tool.bench.variants.threads]
 # rows = ["waits"]
 # worker = ["-m", "tq", "-A", "on_tq", "worker", "-P", "threads", "-c", "{width}"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any, Final
 
@@ -62,7 +61,7 @@ class Dispatcher:
         self.sent = 0
         self._publish = publish
         self._every = every
-        self._guard = guard or contextlib.nullcontext()
+        self._guard = guard or nullcontext()
         self._pid = os.getpid()
         self._offset = utc_offset()
         self._next_number = count(self.clock.forward()).__next__
@@ -117,11 +116,9 @@ class Dispatcher:
 
     def flush(self) -> bool:
         """Write what waits; False: the broker did not take it, and it goes on waiting."""
-        events: list[Event | TaskEvent] = []
-        while self._waiting:
-            # Elsewhere the oldest may be dropped at the same moment.
-            with contextlib.suppress(IndexError):
-                events.append(self._waiting.popleft())
+        # Nobody else takes any out: what is appended to a full deque drops one, and leaves their number as it is.
+        take = self._waiting.popleft
+        events = [take() for _ in range(len(self._waiting))]
         if not events:
             return True
         self._next_number = count(self.clock.adjust(self._next_number())).__next__
