@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import sys
@@ -28,12 +27,15 @@ _ARGUMENTS = {
 
 
 def shared_sessions(patch: pytest.MonkeyPatch) -> None:
-    """Let all clients of this process share boto3's sessions, each of which takes 0.1 s to make."""
+    """Let all clients of the emulator share one of boto3's sessions, which take 0.1 s to make."""
     boto3 = importlib.import_module("boto3")
-    patch.setattr(boto3, "Session", functools.lru_cache(boto3.Session))
+    make = boto3.Session
+    shared = make(**_ARGUMENTS)
     for service in ("sqs", "s3"):
         # What a session makes on first use it makes for one thread alone.
-        boto3.Session(**_ARGUMENTS).client(service, endpoint_url="http://127.0.0.1:1")
+        shared.client(service, endpoint_url="http://127.0.0.1:1")
+    # A session keeps the keys that it found, so only those with the emulator's own may be shared.
+    patch.setattr(boto3, "Session", lambda **given: shared if given == _ARGUMENTS else make(**given))
 
 
 class MotoServer(Server):

@@ -47,7 +47,7 @@ def workers(sqs_url: str, results: str, ledger: Ledger) -> Iterator[Workers]:
     started.close()
 
 
-@pytest.mark.parametrize("pool", ["solo", "prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_killed_worker_loses_nothing(
     app: TQ, workers: Workers, ledger: Ledger, tmp_path: Path, pool: str
 ) -> None:
