@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tq.errors import BrokerUnavailable, DecodeError
 from tq.events import Clock, Dispatcher
-from tq.events.event import MOST, MULTI, events_of, message_of, messages
+from tq.events.event import MOST, MULTI, encoded, events_of, message_of, messages, written
 from tq.records import Message
 
 LIMIT = 30.0
@@ -154,7 +154,7 @@ def test_a_field_without_a_form_spoils_nobody(make: Callable[..., Dispatcher], e
 
 
 def test_a_message_holds_a_bounded_number_of_events() -> None:
-    sent = messages([{"type": "task-started", "uuid": str(n)} for n in range(MOST + 1)], "w@h")
+    sent = messages([written({"type": "task-started", "uuid": str(n)}) for n in range(MOST + 1)], "w@h")
     assert [len(events_of(message)) for _, message in sent] == [MOST, 1]
 
 
@@ -170,7 +170,7 @@ def test_what_is_no_event_is_left_out_when_reading() -> None:
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.text()))))
 def test_what_is_written_can_be_read(fields: dict[str, Any]) -> None:
     event = {**fields, "type": "task-custom"}
-    assert events_of(message_of(event, "w@h")) == [event]
+    assert events_of(message_of(encoded(event), "w@h")) == [event]
 
 
 def test_a_clock_goes_beyond_what_it_hears_and_ignores_nonsense() -> None:

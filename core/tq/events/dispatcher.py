@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tq.errors import BrokerError, EncodeError
 from tq.events.clock import Clock
-from tq.events.event import Event, message_of, messages, utc_offset
+from tq.events.event import Event, Written, encoded, message_of, messages, utc_offset, written
 from tq.events.steps import TaskEvent
 from tq.records import Message
 
@@ -66,7 +66,7 @@ class Dispatcher:
         self._offset = utc_offset()
         self._next_number = count(self.clock.forward()).__next__
         """The clock of this process, which meets that of the others at each flush: every event would be dear."""
-        self._waiting: deque[Event | TaskEvent] = deque(maxlen=most)
+        self._waiting: deque[Written] = deque(maxlen=most)
         self._enough = min(AT_ONCE, most)
         self._some = threading.Event()
         self._many = threading.Event()
@@ -97,9 +97,16 @@ class Dispatcher:
 
     def put(self, event: Event | TaskEvent) -> None:
         """Have it sent soon; where too many wait, the oldest is dropped."""
+        try:
+            # At once: bytes that wait are less to keep, and to take up again, than an object with its fields.
+            ready = written(event)
+        except EncodeError as exc:
+            self.dropped += 1
+            logger.warning("the event %.100r is dropped: %s", event, exc)
+            return
         waiting = self._waiting
         before = len(waiting)
-        waiting.append(event)
+        waiting.append(ready)
         if not self._some.is_set():
             self._wake()
         if before >= self._enough:
@@ -111,7 +118,7 @@ class Dispatcher:
         """Send one event and wait for the broker. Raises `BrokerError`, and `EncodeError`."""
         event = self.event(type, fields)
         with self._guard:
-            self._publish([(type.replace("-", "."), message_of(event, self.hostname))])
+            self._publish([(type.replace("-", "."), message_of(encoded(event), self.hostname))])
         self.sent += 1
 
     def flush(self) -> bool:
@@ -122,7 +129,7 @@ class Dispatcher:
         if not events:
             return True
         self._next_number = count(self.clock.adjust(self._next_number())).__next__
-        batches = self._written(events)
+        batches = messages(events, self.hostname)
         try:
             with self._guard:
                 self._publish(batches)
@@ -176,21 +183,7 @@ class Dispatcher:
 
     # -- parts ---------------------------------------------------------------------------------------------
 
-    def _written(self, events: Sequence[Event | TaskEvent]) -> list[tuple[str, Message]]:
-        try:
-            return messages(events, self.hostname)
-        except EncodeError:
-            return [pair for event in events for pair in self._alone(event)]
-
-    def _alone(self, event: Event | TaskEvent) -> list[tuple[str, Message]]:
-        try:
-            return messages([event], self.hostname)
-        except EncodeError as exc:
-            self.dropped += 1
-            logger.warning("the event %.100r is dropped: %s", event, exc)
-            return []
-
-    def _keep(self, events: list[Event | TaskEvent]) -> None:
+    def _keep(self, events: list[Written]) -> None:
         """Put them back in front of what came since; for the oldest there may be no room any more."""
         assert self._waiting.maxlen is not None
         room = max(self._waiting.maxlen - len(self._waiting), 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,8 @@ from tq.wire.json import JsonSerializer
 from tq.wire.saferepr import saferepr
 
 Event = dict[str, Any]
+Written = bytes | tuple[str, bytes]
+"""A task event, or the routing key of another and what it says."""
 EXCHANGE: Final = "celeryev"
 EVERYTHING: Final = "#"
 """The pattern of all routing keys."""
@@ -38,36 +40,45 @@ def utc_offset() -> float:
     return (time.altzone if time.localtime().tm_isdst else time.timezone) / 3600
 
 
-def messages(events: Iterable[Event | TaskEvent], hostname: str) -> list[tuple[str, Message]]:
+def written(event: Event | TaskEvent) -> Written:
+    """One event, ready to be put into a message. Raises `EncodeError` for fields that have no form in JSON."""
+    if isinstance(event, TaskEvent):
+        return encoded(event)
+    raw = encoded(event)
+    return raw if event["type"].startswith("task-") else (event["type"].replace("-", "."), raw)
+
+
+def encoded(event: Event | TaskEvent) -> bytes:
+    """Its JSON. Raises `EncodeError`."""
+    try:
+        return _encode(event)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return _escaped(event)
+
+
+def messages(events: Iterable[Written], hostname: str) -> list[tuple[str, Message]]:
     """Routing keys and messages: task events in lists, any other by itself."""
     out: list[tuple[str, Message]] = []
-    batch: list[Event | TaskEvent] = []
+    batch: list[bytes] = []
     for event in events:
-        if isinstance(event, TaskEvent) or event["type"].startswith("task-"):
+        if isinstance(event, bytes):
             batch.append(event)
-            if len(batch) == MOST:
-                out.append((MULTI, message_of(batch, hostname)))
-                batch = []
         else:
-            out.append((event["type"].replace("-", "."), message_of(event, hostname)))
-    if batch:
-        out.append((MULTI, message_of(batch, hostname)))
+            out.append((event[0], message_of(event[1], hostname)))
+    for at in range(0, len(batch), MOST):
+        out.append((MULTI, message_of(b"[%b]" % b",".join(batch[at : at + MOST]), hostname)))
     return out
 
 
-def message_of(content: Event | Sequence[Event | TaskEvent], hostname: str) -> Message:
-    """One message. Raises `EncodeError` for fields that have no form in JSON."""
-    try:
-        body = _encode(content)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        body = _escaped(content)
+def message_of(body: bytes, hostname: str) -> Message:
+    """One message."""
     return Message({"hostname": hostname}, {"delivery_mode": 1}, body)
 
 
-def _escaped(content: Event | Sequence[Event | TaskEvent]) -> bytes:
+def _escaped(event: Event | TaskEvent) -> bytes:
     """By the standard library, which writes lone surrogates and numbers of any size."""
     try:
-        return json.dumps(content, default=_plain).encode()
+        return json.dumps(event, default=_plain).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         raise EncodeError(f"an event cannot be written as JSON: {exc}") from exc
 
