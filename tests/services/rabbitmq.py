@@ -14,8 +14,8 @@ from tests.services.catalog import require
 from tests.services.ports import free_port
 from tests.services.server import Server, ServiceFailed
 
-# The node's helper epmd would outlive it as a daemon; started here, it belongs to the group that is killed.
-_SCRIPT = 'epmd="$1"; shift; "$epmd" -address 127.0.0.1 & exec "$@"'
+# The node's helper epmd would outlive it as a daemon; started here it ends with it, however that ends.
+_SCRIPT = 'epmd="$1"; shift; trap : TERM; "$epmd" -address 127.0.0.1 & helper=$!; "$@"; code=$?; kill $helper; exit $code'
 
 # Two schedulers that do not spin, and a look at each channel every second: consumer_timeout is kept that exactly.
 _ERLANG = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -rabbit channel_tick_interval 1000"
