@@ -14,7 +14,9 @@ import pytest
 from tq import TQ
 from tq.app.work import WorkerOptions, make_worker
 from tq.brokers.memory import MemoryBroker
+from tq.contracts.broker import Cap
 from tq.contracts.pool import StopMode
+from tq.errors import ImproperlyConfigured
 from tq.records import Channel, Message, Notice
 from tq.wire.ids import new_id
 from tq.wire.json import JsonSerializer
@@ -315,6 +317,21 @@ def test_a_worker_without_remote_control_has_no_mailbox(app: TQ) -> None:
     app.conf.worker_enable_remote_control = False
     worker = make_worker(app, WorkerOptions(hostname=NODE, pool="threads", concurrency=1))
     assert worker.mailbox is None and worker.warning is None
+
+
+def test_where_the_broker_cannot_broadcast_the_worker_says_so_at_its_start(
+    app: TQ, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(MemoryBroker, "capabilities", MemoryBroker.capabilities & ~Cap.BROADCAST)
+    worker = make_worker(app, WorkerOptions(hostname=NODE, pool="threads", concurrency=1))
+    assert worker.mailbox is None
+    worker.stop(StopMode.WARM)
+    worker.run(install_signals=False)
+    assert "MemoryBroker cannot broadcast, so `tq inspect`" in caplog.text
+    with pytest.raises(ImproperlyConfigured, match="cannot broadcast, so there is no remote control"):
+        app.control.ping()
+    app.control.revoke("some-id")
+    assert app.broker.revoked()[1][0].task_id == "some-id"
 
 
 def test_replies_are_none_where_nobody_answers(app: TQ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import pytest
@@ -161,6 +161,23 @@ class Broadcast:
         while some := lazy.receive(5000, kit.moment):
             kept += len(some)
         assert 0 < kept <= many, "it may lose some, and reads on"
+
+    @needs(Cap.BROADCAST)
+    def test_a_listener_hears_again_after_a_restart(
+        self, kit: BrokerKit, broker: Broker, fanout: Channel, restart_service: Callable[[], None]
+    ) -> None:
+        listener = kit.listen(broker, fanout)
+        say(broker, fanout, "before")
+        assert said(kit.hear(listener, 1)) == ["before"]
+        restart_service()
+
+        def hears() -> bool:
+            kit.survive(lambda: say(broker, fanout, "after"))
+            return "after" in said(kit.survive(lambda: listener.receive(10, kit.moment)))
+
+        until = time.monotonic() + 30.0
+        while not hears():
+            assert time.monotonic() < until, "nothing is heard any more"
 
     @needs(Cap.BROADCAST | Cap.SHARED)
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
