@@ -149,7 +149,7 @@ from tq.plugins.hooks import HookManager
 logging.basicConfig(format="%(message)s", stream=__import__("sys").stdout)
 hooks = HookManager()
 assert hooks.load() == []
-request = SimpleNamespace(task="shop.add", id="1")
+request = SimpleNamespace(task="shop.add", id="1", queue="celery")
 for seconds in (9.0, 11.0):
     hooks.bind("task_success")(request=request, result=None, runtime=seconds)
 """

@@ -6,15 +6,12 @@ Nothing here needs Django to be installed. Source of what is done: Celery 5.7 `c
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import importlib.util
 import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any
-
-from tq.contracts.hooks import hookimpl
 
 if TYPE_CHECKING:
     from tq.app.app import TQ
@@ -48,6 +45,8 @@ def fix_up(app: TQ) -> None:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     importlib.import_module("django").setup()
+    from tq.app.django_connections import Connections
+
     app.hooks.register(Connections(), _NAME)
 
 
@@ -58,42 +57,6 @@ def installed_packages() -> list[str]:
     importlib.import_module("django").setup()
     apps = importlib.import_module("django.apps").apps
     return [config.name for config in apps.get_app_configs()]
-
-
-class Connections:
-    """Closes what is broken or older than CONN_MAX_AGE before and after each task, as Django does around requests."""
-
-    @hookimpl
-    def worker_starting(self, worker: Any) -> None:
-        """What importing the project has opened is not for children: two processes on one connection break it."""
-        _django_db().connections.close_all()
-
-    @hookimpl
-    def task_prerun(self, request: Any) -> None:
-        _close_old(request)
-
-    @hookimpl
-    def task_postrun(self, request: Any, state: str, retval: object) -> None:
-        _close_old(request)
-
-
-def _close_old(request: Any) -> None:
-    if getattr(request, "is_eager", False) or _in_loop():
-        # An eager task belongs to the request around it; on a loop Django forbids to touch connections.
-        return
-    _django_db().close_old_connections()
-
-
-def _in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _django_db() -> Any:
-    return importlib.import_module("django.db")
 
 
 def on_commit(send: Any, using: str | None) -> None:

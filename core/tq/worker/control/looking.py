@@ -157,7 +157,7 @@ def broker_info(app: Any) -> dict[str, Any]:
         "virtual_host": parts.path.lstrip("/") or "/",
         "port": port,
         "insist": False,
-        "ssl": scheme.endswith("s") and scheme in ("rediss", "amqps"),
+        "ssl": scheme.partition("+")[0].endswith("s"),
         "transport": scheme,
         "connect_timeout": None,
         "transport_options": {},
