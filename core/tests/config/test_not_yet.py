@@ -14,7 +14,7 @@ from tq.config.setting import Setting
 SOME = Setting(name="some_switch", type=bool, default=False, doc="", group="worker", not_yet="it comes later")
 
 
-def settings(**how: Any) -> Settings:
+def settings(**how: Any) -> Any:
     """Settings of which one has no effect yet."""
     return Settings(plugins=lambda: [SOME], files=False, **how)
 

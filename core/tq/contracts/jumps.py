@@ -17,7 +17,7 @@ class Jumps:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.lease = 0.0
+        self.lease: float = 0.0
         self._clock = clock
         self._asked = -math.inf
         self._said = 0.0

@@ -63,12 +63,12 @@ def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
 
 def span_id(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    return int(span.context.span_id)
 
 
 def trace_of(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.trace_id
+    return int(span.context.trace_id)
 
 
 def test_a_run_is_below_the_message_and_the_message_below_what_sent_it(
