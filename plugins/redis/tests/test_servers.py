@@ -23,7 +23,7 @@ from tq.errors import (
     PublishError,
 )
 from tq.options import mask_url, parse_options
-from tq.records import Action, Revocation, Settlement, TaskMeta
+from tq.records import Action, Channel, Message, Notice, Revocation, Settlement, TaskMeta
 from tq.testing.broker_kit import BrokerKit, beat, envelope, ids, settle
 from tq.wire.json import JsonSerializer
 from tq_redis import RedisBackend, RedisBroker
@@ -126,6 +126,18 @@ def test_a_user_needs_no_more_rights_than_the_readme_lists(redis_server: NewServ
     server = redis_server(f"user tq {rule}")
     url = server.url.replace("//", "//tq:s3cret@")
     exercise(new_kit(url), results(url))
+    kit = new_kit(url)
+    broker = kit.broker()
+    for channel, key in (
+        (Channel("celery.pidbox"), ""),
+        (Channel("celeryev", "topic"), "task.sent"),
+        (Channel("reply.celery.pidbox", "direct"), "me"),
+    ):
+        listener = kit.listen(broker, channel, "#" if channel.kind == "topic" else key)
+        notice = Notice(channel, Message({}, {}, b"x"), key)
+        assert list(broker.announce([notice], timeout=5)) == [None]
+        assert len(kit.hear(listener, 1)) == 1
+        listener.close()
 
 
 class Sentinel(RedisServer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from abc import abstractmethod
 from collections import deque
@@ -13,6 +12,7 @@ from tq.contracts.subscription import Subscription
 from tq.records import Heard, Message
 from tq.wire.envelope import unpack
 from tq_redis.link import Down, Link, Refused, pack
+from tq_redis.polling import Poller
 from tq_redis.server import Server
 from tq_redis.waiting import Bell
 
@@ -69,14 +69,12 @@ class RedisSubscription(Subscription):
 
     def _listen(self, limit: int, until: float) -> None:
         link = self._connected()
-        poller = select.poll()
-        for number in (link.fileno(), self._bell.fileno()):
-            poller.register(number, select.POLLIN)
+        poller = Poller((link.fileno(), self._bell.fileno()))
         while not self._heard:
             left = until - time.monotonic()
             late = self._ask(link, limit, left)
             pause = min(left, late - time.monotonic())
-            ready = [number for number, _ in poller.poll(max(0, int(pause * 1000) + 1))]
+            ready = poller.readable(max(pause, 0.0))
             if self._bell.fileno() in ready:
                 self._bell.hush()
                 return
