@@ -216,3 +216,22 @@ def test_it_counts_where_somebody_can_look() -> None:
     ):
         settings = {"prometheus_enabled": enabled, "worker_health_address": address}
         assert hooks.wanted(settings) is expected
+
+
+def test_a_process_that_is_forked_during_a_look_keeps_no_lock(hooks: PrometheusHooks) -> None:
+    folder = hooks._folder
+    assert folder is not None
+    reader, writer = os.pipe()
+    with folder.locked():
+        child = os.fork()
+        if child == 0:
+            os.close(writer)
+            os.read(reader, 1)
+            os._exit(0)
+    another = os.fork()
+    if another == 0:
+        with folder.locked():
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(another, 0)[1]) == 7
+    os.close(writer)
+    os.waitpid(child, 0)

@@ -61,9 +61,10 @@ class Folder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Inside, no other process adds up."""
+        # A record lock, for a child that is forked meanwhile must not inherit it: it would keep it for life.
         with open(self.path / _LOCK, "a") as file:
             if sys.platform != "win32":
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.lockf(file, fcntl.LOCK_EX)
             yield
 
     def sweep(self) -> None:
