@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -141,10 +142,8 @@ class AmqpConsumer(Consumer):
         session = self._session
         if session is None:
             return
-        try:
+        with contextlib.suppress(*_ABANDONED):  # the session keeps it as its failure
             session.look()
-        except _ABANDONED:
-            pass
         failure = session.failure
         if isinstance(failure, _ABANDONED):
             logger.log(

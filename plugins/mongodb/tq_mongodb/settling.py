@@ -6,6 +6,7 @@ as `staged`; after the decision anybody can do the rest, any number of times.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,10 +136,8 @@ class Settling:
 
     def _publish_unique(self, table: Table, document: Document) -> None:
         message = {key: value for key, value in own_id(document).items() if key not in ("to", "txn", "at")}
-        try:
+        with contextlib.suppress(DuplicateKeyError):  # it was published before, which is what unique is about
             table.insert_one({**message, "s": document["to"]})
-        except DuplicateKeyError:
-            pass
         table.delete_one({"_id": document["_id"]})
 
     def _change(self, settlement: Settlement) -> Document:
