@@ -44,10 +44,10 @@ def test_celery_events_dumps_the_events_of_a_prefork_worker_of_tq(
 ) -> None:
     dump = start_monitor("events", "--dump")
     dump.wait_for("starting capture")
-    worker = workers.start("-E", "-c", "2", "-n", "watched@tq", pool="prefork")
+    worker = workers.start("-E", "-c", "2", "-n", "watched@tq", "-Q", "watched", pool="prefork")
     dump.wait_for("watched@tq")
-    good = tq.send_task("shop.add", [1, 2])
-    bad = tq.send_task("shop.fail", ["ValueError", "no"])
+    good = tq.send_task("shop.add", [1, 2], queue="watched")
+    bad = tq.send_task("shop.fail", ["ValueError", "no"], queue="watched")
     assert good.get(timeout=60) == 3
     dump.wait_for(f"shop.add({good.id}) args=[1, 2] kwargs={{}}")
     eventually(lambda: "task failed" in dump.output(), dump.tail)
@@ -84,14 +84,14 @@ def test_flower_shows_the_workers_and_tasks_of_tq(
 ) -> None:
     flower = start_monitor("flower", "--address=127.0.0.1", f"--port={free_port}", "--enable-events=False")
     flower.wait_for("Connected to")
-    workers.start("-E", "-c", "2", "-n", "shown@tq", pool="prefork")
+    workers.start("-E", "-c", "2", "-n", "shown@tq", "-Q", "shown", pool="prefork")
 
     def ask(page: str) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/api/{page}", timeout=60) as answer:
             return json.load(answer)
 
     eventually(lambda: ask("workers?status=1").get("shown@tq") is True, flower.tail)
-    good = tq.send_task("shop.add", [1, 2])
+    good = tq.send_task("shop.add", [1, 2], queue="shown")
     assert good.get(timeout=60) == 3
     task = eventually(
         lambda: (found := ask("tasks").get(good.id)) and found["state"] == states.SUCCESS and found,
