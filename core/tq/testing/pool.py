@@ -16,9 +16,10 @@ import pytest
 from tq.contracts.pool import Pool, PoolCap, StopMode
 from tq.testing.needs import needs, skip_undeclared
 from tq.testing.pool_kit import Workshop
+from tq.testing.pool_renewal import Renewal
 
 
-class PoolConformance:
+class PoolConformance(Renewal):
     """Inherit and set `pool_class`.
 
     The pool gets a setup without a broker, whose engines take numbers from a pipe. It runs on the main

@@ -50,6 +50,16 @@ class IsAlwaysCold(PoolMutant):
         super().stop(StopMode.COLD)
 
 
+class IsRenewedForGood(PoolMutant):
+    """Takes a renewal for a stop."""
+
+    caught_by = "test_a_renewal_lets_what_runs_finish_and_goes_on"
+
+    def renew(self) -> bool:
+        self.stop(StopMode.WARM)
+        return True
+
+
 class LeavesAThread(PoolMutant):
     """Returns while a thread of its own goes on."""
 
