@@ -23,6 +23,7 @@ COMMANDS = {
     "inspect": "tq.cli.remote:inspect",
     "plugins": "tq.cli.plugins:plugins",
     "purge": "tq.cli.purge:purge",
+    "queues": "tq.cli.queues:queues",
     "report": "tq.cli.report:report",
     "result": "tq.cli.result:result",
     "schedule": "tq.cli.schedule:schedule",

@@ -10,15 +10,14 @@ import msgspec
 from tq.app.app import TQ
 from tq.app.work import WorkerOptions, queues_of
 from tq.cli.context import Globals, pass_globals
-from tq.cli.output import write_columns, write_facts, write_json
+from tq.cli.output import write_facts, write_json
+from tq.cli.queues import write_queues
 from tq.cli.types import Names
 from tq.contracts.broker import Cap
 from tq.errors import TQError
 from tq.options import mask_url
 from tq.records import QueueStats
 from tq.wire.ids import new_id
-
-COLUMNS = ("ready", "delayed", "in_flight", "dead", "oldest_age", "consumers")
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -129,8 +128,7 @@ def _write(found: Status) -> None:
     write_facts(facts)
     if found.queues:
         click.echo()
-        rows = [[stats.name, *(getattr(stats, name) for name in COLUMNS)] for stats in found.queues]
-        write_columns(("queue", *COLUMNS), rows, right=COLUMNS)
+        write_queues(found.queues)
 
 
 def _sentence(server: Server) -> str:
