@@ -246,3 +246,23 @@ class DeadLetter(msgspec.Struct, frozen=True):
     died_at: float
     message: Message | Undecodable
     attempt: int = 0
+
+
+class Severity(enum.Enum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    """Tasks do not run, or may be lost."""
+    WARNING = "warning"
+    """Works now; somebody should look."""
+    NOTE = "note"
+    """Good to know; nothing is wrong."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What `tq doctor` says about one thing: `what` is there, in one sentence that names the server or queue without
+    password, and `advice`, what to do."""
+
+    severity: Severity
+    what: str
+    advice: str

@@ -19,6 +19,7 @@ COMMANDS = {
     "dead": "tq.cli.dead:dead",
     "demo": "tq.cli.demo:demo",
     "dev": "tq.cli.dev:dev",
+    "doctor": "tq.cli.doctor:doctor",
     "events": "tq.cli.events:events",
     "inspect": "tq.cli.remote:inspect",
     "plugins": "tq.cli.plugins:plugins",

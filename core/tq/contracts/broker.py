@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         DeadLetter,
         Delivery,
         Envelope,
+        Finding,
         Heartbeat,
         Lock,
         Notice,
@@ -197,6 +198,11 @@ class Broker(ABC):
         does, with the `running` of their last heartbeat and the first delivery of each `receive` and `turn`
         since then, those of them that are still held. Called by every worker about each second; many at
         once must be harmless. Returns what it moved to the dead letters."""
+        return ()
+
+    def findings(self) -> Sequence[Finding]:
+        """What about the server's set-up may lose messages or stop work (for `tq doctor`): its version, its
+        persistence, its clock. Nothing of what lies in queues. May take some round trips. Raises `BrokerError`."""
         return ()
 
     # -- by capability -------------------------------------------------------------------------------------

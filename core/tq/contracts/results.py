@@ -36,7 +36,7 @@ from tq.options import mask_url, parse_options
 if TYPE_CHECKING:
     from tq.contracts.broker import Broker
     from tq.contracts.serializer import Serializer
-    from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
+    from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 
 
 class BackendCap(enum.Flag):
@@ -127,6 +127,11 @@ class ResultBackend(ABC):
     def cleanup(self) -> int:
         """Remove expired documents where the store does not (`BackendCap.EXPIRES`); returns how many."""
         return 0
+
+    def findings(self) -> Sequence[Finding]:
+        """What about the server's set-up may lose results (for `tq doctor`), as `Broker.findings`. Raises
+        `BackendError`."""
+        return ()
 
     # -- groups (`BackendCap.GROUPS`) ------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.wire.result_document import read_document, write_document
 from tq_redis.address import Address
+from tq_redis.checkup import check_up
 from tq_redis.groups import Groups
 from tq_redis.link import Down, Refused, pack
 from tq_redis.options import BackendOptions, refuse_explained
@@ -18,7 +19,7 @@ from tq_redis.subscription import Subscription
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
-    from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
+    from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 
 _KEY = "celery-task-meta-"
 _READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
@@ -106,6 +107,9 @@ class RedisBackend(ResultBackend):
         except (Down, Refused) as exc:
             raise self._server.fail(exc, "wait for results") from exc
         return read
+
+    def findings(self) -> Sequence[Finding]:
+        return check_up(self._server, "results")
 
     def forget(self, task_ids: Sequence[str]) -> None:
         for at in range(0, len(task_ids), _SLICE):

@@ -14,6 +14,7 @@ from tq.records import (
     DeadLetter,
     Delivery,
     Envelope,
+    Finding,
     Heartbeat,
     Lock,
     Notice,
@@ -22,6 +23,7 @@ from tq.records import (
 )
 from tq_redis.announcing import Announcing
 from tq_redis.backend import RedisBackend
+from tq_redis.checkup import check_up
 from tq_redis.consumer import RedisConsumer
 from tq_redis.keys import Layout
 from tq_redis.letters import DeadLetters
@@ -108,6 +110,9 @@ class RedisBroker(Broker):
 
     def maintain(self, queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Delivery]:
         return [each for name in dict.fromkeys(queues) for each in self._lives.maintain(name, max_attempts)]
+
+    def findings(self) -> Sequence[Finding]:
+        return check_up(self._server, "messages")
 
     def heartbeat(self, beats: Sequence[Heartbeat], *, lease: float) -> Sequence[bool]:
         self._server.hurry(lease)

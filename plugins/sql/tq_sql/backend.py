@@ -12,10 +12,11 @@ from sqlalchemy.engine import Connection
 
 from tq.contracts import BackendCap, ResultBackend, Serializer
 from tq.errors import DecodeError
-from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
+from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 from tq.states import READY_STATES, SUCCESS
 from tq_sql import groups
 from tq_sql.bell import Interrupt
+from tq_sql.checkup import check_up
 from tq_sql.database import FAILURES, Database, Session
 from tq_sql.faults import backend_faults
 from tq_sql.options import SqlOptions
@@ -97,6 +98,9 @@ class SqlBackend(ResultBackend):
                 last[row["task_id"]] = row
         # One order for everybody, or two batches with common ids could wait for each other.
         conn.execute(self._upsert, [last[key] for key in sorted(last)])
+
+    def findings(self) -> Sequence[Finding]:
+        return self._database.transact(check_up(self._database.dialect, self.place), read=True)
 
     # -- reading -------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from tq.records import (
     DeadLetter,
     Delivery,
     Envelope,
+    Finding,
     Heartbeat,
     Lock,
     Notice,
@@ -28,6 +29,7 @@ from tq.records import (
 from tq.wire.locks import locked
 from tq_sql.announcing import Announcements
 from tq_sql.backend import SqlBackend
+from tq_sql.checkup import check_up
 from tq_sql.consumer import SqlConsumer
 from tq_sql.database import FAILURES, Database, Session
 from tq_sql.enqueue import GuestInlet, Own
@@ -224,6 +226,9 @@ class SqlBroker(Broker):
         """How many went back is not counted, so everybody looks."""
         if queues:
             self._store.messages_bell.ring(sorted(set(queues)), 1000)
+
+    def findings(self) -> Sequence[Finding]:
+        return self._database.transact(check_up(self._database.dialect, self._address), read=True)
 
     # -- looking into queues -------------------------------------------------------------------------------
 
