@@ -21,6 +21,7 @@ COMMANDS = {
     "dev": "tq.cli.dev:dev",
     "doctor": "tq.cli.doctor:doctor",
     "events": "tq.cli.events:events",
+    "explain": "tq.cli.explain:explain",
     "inspect": "tq.cli.remote:inspect",
     "plugins": "tq.cli.plugins:plugins",
     "purge": "tq.cli.purge:purge",
