@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("tests.interruptible", "tests.services.fixtures", "tests.untested", "tests.untraced")
+pytest_plugins = (
+    "tests.interruptible",
+    "tests.services.fixtures",
+    "tests.slow_first",
+    "tests.untested",
+    "tests.untraced",
+)

@@ -22,7 +22,7 @@ PARTS = [ROOT / "core", *PLUGINS]
 PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
 # Tests wait more than they work, so there are more processes than small machines have cores. The tests of one file
 # stay together, since they share servers and databases.
-PARALLEL = ["-n", "3", "--dist", "loadfile"]
+PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 # What is measured, and no more: a hook plugin that is installed hears of every message.
 MEASURED = ("core", "redis", "sql", "prefork", "threads", "asyncio")
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -59,7 +59,9 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "tests.services.install")
     # The pools' tests run without the tracer (tests/untraced.py), so figures for them would mean nothing.
     measured = [f"--cov={package}" for package in PACKAGES if package not in UNTRACED_PACKAGES]
-    session.run("pytest", *PARALLEL, *measured, "--cov-report=term:skip-covered", *session.posargs)
+    session.run(
+        "pytest", *PARALLEL, *measured, "--cov-report=term:skip-covered", "--durations=30", *session.posargs
+    )
 
 
 @nox.session

@@ -74,7 +74,7 @@ def test_metrics_of_prefork_children_are_one_and_outlive_them(
 
     def count(name: str, **labels: str) -> float | None:
         url = f"http://127.0.0.1:{free_port}/metrics"
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))
         found = [s.value for f in families for s in f.samples if s.name == name and s.labels == labels]
         return found[0] if found else None

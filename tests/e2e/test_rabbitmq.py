@@ -87,7 +87,8 @@ def test_a_task_that_kills_its_process_ends_as_a_dead_letter(
         with pytest.raises(WorkerLost):
             killer.get(timeout=WAIT)
         assert len({neighbour.get(timeout=WAIT) for neighbour in neighbours}) == 20
-    (letter,) = app.broker.dead_letters("celery")
+    # The result is stored before the message is moved.
+    (letter,) = eventually(lambda: app.broker.dead_letters("celery"), "a dead letter")
     assert getattr(letter.message, "headers", {})["id"] == killer.id
     assert "died" in letter.reason
     # The first death is not counted, see the plugin's README.

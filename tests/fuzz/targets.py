@@ -140,6 +140,7 @@ SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
     "exception": (_ERROR, b'{"exc_type":"TQError.x","exc_module":"tq.errors","exc_message":"m"}'),
     "redis_document": (
         b'{"status":"SUCCESS","result":3,"traceback":null,"children":[],"task_id":"i"}',
+        b'{"\\ud800status":"SUCCESS","result":3}',
         b"\x00celery-compressed\x00application/x-gzip\x00" + compress(b'{"status":"FAILURE"}', "gzip")[0],
     ),
     "sql_row": (b"[[1,2],{}]", b'{"stamps":{"group_id":"g"}}'),

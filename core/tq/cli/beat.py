@@ -69,13 +69,13 @@ def beat(
         app.import_modules()
     set_up_logging(app.conf, loglevel, expand_path(logfile, node) if logfile else None, state.color)
     ready = make_beat(app, scheduler=scheduler, filename=filename, max_interval=max_interval)
+    stop_on_signals(ready)
     if not state.quiet and not started:
         print(_banner(app, ready, node), file=sys.__stdout__, flush=True)
     if started:
         if not state.quiet:
             click.echo(f"{node} runs in the background as process {os.getpid()}")
         started()
-    stop_on_signals(ready)
     signals.beat_init.send(ready)
     with redirected_output(app.conf):
         ready.run()

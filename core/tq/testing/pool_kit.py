@@ -207,7 +207,7 @@ class Workshop:
 
         returned = threading.Event()
         thread = threading.Thread(target=play, name="script")
-        with self._signals(pool):
+        with self._signals(pool, returned):
             thread.start()
             try:
                 pool.run()
@@ -225,13 +225,18 @@ class Workshop:
             os.close(fd)
 
     @contextlib.contextmanager
-    def _signals(self, pool: Pool) -> Iterator[None]:
-        before = {}
+    def _signals(self, pool: Pool, returned: threading.Event) -> Iterator[None]:
+        def too_late(*_: object) -> None:
+            # One that comes as `run` returns would end the whole session of pytest.
+            if not returned.is_set():
+                raise KeyboardInterrupt
+
+        before: dict[signal.Signals, Any] = {signal.SIGINT: signal.signal(signal.SIGINT, too_late)}
         for mode, number in _STOP_SIGNALS.items():
             before[number] = signal.signal(number, lambda *_, mode=mode: pool.stop(mode))
         before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for taken, handler in before.items():
+                signal.signal(taken, handler)

@@ -68,7 +68,7 @@ def from_document(task_id: str, document: Any) -> TaskMeta:
         if not isinstance(document, dict):
             raise DecodeError("it is no JSON object")
         return msgspec.convert({"task_id": task_id, **document, "stamps": _stamps_of(document)}, TaskMeta)
-    except (SerializationError, msgspec.ValidationError, RecursionError) as exc:
+    except (SerializationError, msgspec.ValidationError, UnicodeError, RecursionError) as exc:
         raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
 
 

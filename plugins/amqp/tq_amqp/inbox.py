@@ -108,7 +108,11 @@ class Inbox:
         try:
             channel = self._ready()
             if barrier:
-                channel.call(m.qos(_PREFETCH), time.monotonic() + self._timeout)
+                # The queue has handed out what it has before it answers the first; the channel has sent that on
+                # before it answers the second.
+                last = time.monotonic() + self._timeout
+                channel.call(m.queue_declare(self.name, arguments={"x-expires": _GRACE}), last)
+                channel.call(m.qos(_PREFETCH), last)
             else:
                 slice_end = min(until, time.monotonic() + _SLICE)
                 channel.wire.pump(lambda: bool(channel.deliveries or channel.closed) or enough(), slice_end)

@@ -23,7 +23,7 @@ SETTLED: Final = 5.0
 """Seconds after which no announcement with a smaller number is still to come: transactions are short."""
 _SWEEP: Final = 10.0
 """Seconds between two removals of what is old, in one process."""
-_MOST: Final = 10_000
+MOST: Final = 10_000
 """Numbers that one look reads."""
 
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ class Announcements:
         heard = sa.and_(
             c.channel == sa.bindparam("channel"), c.id > sa.bindparam("after", type_=sa.BigInteger)
         )
-        numbers = sa.select(c.id, (now - c.said_at).label("age")).order_by(c.id).limit(_MOST)
+        numbers = sa.select(c.id, (now - c.said_at).label("age")).order_by(c.id).limit(MOST)
         self._numbers = numbers.where(heard)
         self._own_numbers = numbers.where(heard, c.routing_key == sa.bindparam("key"))
         self._payloads = (

@@ -27,7 +27,7 @@ def ensure_tables(
     """Create what is missing. Raises a `BrokerError` for tables of another version."""
     found = version_of(conn, dialect, tables)
     if found is None and create:
-        create_all(conn, dialect, tables.metadata, _stamp(tables))
+        create_all(conn, dialect, tables.metadata, _stamp(conn, tables))
         found = VERSION
     if found is None:
         raise faults.failed(
@@ -50,7 +50,7 @@ def upgrade(conn: Connection, dialect: Dialect, tables: Tables) -> tuple[int, in
     """Bring tables up to date, or make them; the version before (0: there were none) and now."""
     before = version_of(conn, dialect, tables)
     if before is None:
-        create_all(conn, dialect, tables.metadata, _stamp(tables))
+        create_all(conn, dialect, tables.metadata, _stamp(conn, tables))
     for version in range(VERSION if before is None else before, VERSION):
         statements = _STEPS[version](conn, dialect, tables)
         stamp = f"UPDATE {tables.schema.name} SET version = {version + 1} WHERE version = {version}"
@@ -122,10 +122,13 @@ def _creation(conn: Connection, dialect: Dialect, create: Callable[..., None]) -
     return dialect.ddl(conn, statements)
 
 
-def _stamp(tables: Tables) -> list[str]:
+def _stamp(conn: Connection, tables: Tables) -> list[str]:
+    """Note the version, unless it is there; another process may do the same at this moment."""
     name = tables.schema.name
     new = f"SELECT version FROM (SELECT {VERSION} AS version) AS it WHERE NOT EXISTS (SELECT 1 FROM {name})"
-    return [f"INSERT INTO {name} (version) {new}"]
+    if conn.dialect.name in ("mysql", "mariadb"):
+        return [f"INSERT IGNORE INTO {name} (version) {new}"]
+    return [f"INSERT INTO {name} (version) {new} ON CONFLICT DO NOTHING"]
 
 
 def _names(tables: Tables) -> str:

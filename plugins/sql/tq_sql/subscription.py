@@ -12,7 +12,7 @@ from tq.contracts import Subscription
 from tq.records import Channel, Heard
 from tq.wire.envelope import unpack
 from tq.wire.topics import matcher
-from tq_sql.announcing import SETTLED, Announcements
+from tq_sql.announcing import MOST, SETTLED, Announcements
 from tq_sql.bell import Interrupt, Waiter
 from tq_sql.database import FAILURES, Session
 from tq_sql.faults import Faults
@@ -80,8 +80,10 @@ class SqlSubscription(Subscription):
         numbers = self._announcements.numbers(conn, self._channel, self._pattern, self._after)
         new = [number for number, _ in numbers if number not in self._seen][:_AT_ONCE]
         first_new = new[0] if new else None
-        for number, age in numbers:
-            if age < SETTLED or (first_new is not None and number >= first_new):
+        # So many at a time that the window is full of what was heard: its older half has to count as settled.
+        early = MOST // 2 if len(numbers) == MOST else 0
+        for place, (number, age) in enumerate(numbers):
+            if (age < SETTLED and place >= early) or (first_new is not None and number >= first_new):
                 break
             self._after = number
         self._seen = {number for number in self._seen if number > self._after}
