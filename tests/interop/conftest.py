@@ -36,9 +36,9 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
     return Ledger(tmp_path_factory.mktemp("ledger") / "ledger.txt")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def celery(celery_python: Path, shared_redis: RedisServer) -> Iterator[CeleryClient]:
-    """A Celery client."""
+    """A Celery client of one file's tests: it hears of all results that it ever asked for, in any serializer."""
     client = CeleryClient(celery_python, shared_redis.url)
     yield client
     client.close()

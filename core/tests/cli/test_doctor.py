@@ -70,7 +70,7 @@ def test_a_queue_that_waits_without_worker_is_an_error(tq: Tq) -> None:
 
 def test_dead_letters_are_a_warning(tq: Tq, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryBroker, "stats", lambda self, queue: QueueStats(queue, 0, dead=3, consumers=0))
-    (found,) = findings(tq, "-b", "memory://", "--result-backend", "memory://")
+    (found,) = findings(tq, "-b", "memory://doctor", "--result-backend", "memory://doctor")
     assert found["severity"] == "warning"
     assert found["what"] == "3 dead letters lie beside queue 'celery'"
 
@@ -78,7 +78,7 @@ def test_dead_letters_are_a_warning(tq: Tq, monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_the_store_says_of_itself_is_passed_on(tq: Tq, monkeypatch: pytest.MonkeyPatch) -> None:
     said = Finding(Severity.WARNING, "it rains", "take an umbrella")
     monkeypatch.setattr(MemoryBroker, "findings", lambda self: [said])
-    found = findings(tq, "-b", "memory://", "--result-backend", "memory://")
+    found = findings(tq, "-b", "memory://doctor", "--result-backend", "memory://doctor")
     assert found == [{"severity": "warning", "what": "it rains", "advice": "take an umbrella"}]
 
 
@@ -87,7 +87,7 @@ def test_a_plugin_that_raises_is_a_finding(tq: Tq, monkeypatch: pytest.MonkeyPat
         raise KeyError("hunter2")
 
     monkeypatch.setattr(MemoryBroker, "findings", broken)
-    (found,) = findings(tq, "-b", "memory://", "--result-backend", "memory://")
+    (found,) = findings(tq, "-b", "memory://doctor", "--result-backend", "memory://doctor")
     assert found["what"] == "the set-up of the broker cannot be used: it raised KeyError"
 
 
