@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from tq.app.work import WorkerOptions, queues_of
+from tq.cli.common import json_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_columns, write_facts, write_json
 from tq.cli.types import Names
@@ -67,7 +68,7 @@ def dead() -> None:
 @dead.command("list")
 @selecting
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Show so many.")
-@click.option("--json", "as_json", is_flag=True, help="Write a list, as JSON.")
+@json_option("a list")
 @pass_globals
 def list_(state: Globals, /, queues: tuple[str, ...], limit: int, as_json: bool, **chosen: Any) -> None:
     """Show them, newest first."""
@@ -85,7 +86,7 @@ def list_(state: Globals, /, queues: tuple[str, ...], limit: int, as_json: bool,
 
 @dead.command()
 @selecting
-@click.option("--json", "as_json", is_flag=True, help="Write a list, as JSON.")
+@json_option("a list")
 @pass_globals
 def show(state: Globals, /, queues: tuple[str, ...], as_json: bool, **chosen: Any) -> None:
     """Show all that is known of each: headers, arguments, and the reason in full."""

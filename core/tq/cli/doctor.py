@@ -5,25 +5,18 @@ from __future__ import annotations
 import click
 
 from tq.cli.checks import Checkup, Report
+from tq.cli.common import json_option, queues_option, timeout_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_facts, write_json
-from tq.cli.types import Names
 from tq.records import Severity
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: None}
 
 
 @click.command(short_help="Say what is wrong with the set-up, and what to do.")
-@click.option("-Q", "--queues", type=Names(), default=(), help="These queues, by commas.")
-@click.option(
-    "-t",
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    metavar="SECONDS",
-    help="Wait so long for workers; 0: do not ask them. Default: 1.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
+@queues_option()
+@timeout_option("do not ask them")
+@json_option()
 @pass_globals
 def doctor(state: Globals, /, queues: tuple[str, ...], timeout: float, as_json: bool) -> None:
     """Look at the settings, the broker, the result backend, the queues and the workers.

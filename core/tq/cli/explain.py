@@ -5,24 +5,17 @@ from __future__ import annotations
 import click
 
 from tq.app.work import WorkerOptions, queues_of
+from tq.cli.common import json_option, queues_option, timeout_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_json
-from tq.cli.types import Names
 from tq.cli.whereabouts import Search
 
 
 @click.command(short_help="Say where a task is, and why it does not run.")
 @click.argument("task_id", metavar="ID")
-@click.option("-Q", "--queues", type=Names(), default=(), help="Look into these queues, by commas.")
-@click.option(
-    "-t",
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    metavar="SECONDS",
-    help="Wait so long for workers; 0: do not ask them. Default: 1.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
+@queues_option(what="Look into these queues")
+@timeout_option("do not ask them")
+@json_option()
 @pass_globals
 def explain(state: Globals, /, task_id: str, queues: tuple[str, ...], timeout: float, as_json: bool) -> None:
     """Ask the result store, the broker and the workers about the task with this ID, and say what they know.

@@ -8,6 +8,7 @@ import click
 
 from tq.app.app import TQ
 from tq.app.work import WorkerOptions, queues_of
+from tq.cli.common import queues_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.types import Names
 from tq.contracts.broker import Cap
@@ -17,7 +18,7 @@ from tq.options import mask_url
 
 @click.command(short_help="Remove what waits in the queues.")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
-@click.option("-Q", "--queues", type=Names(), default=(), help="Only these, by commas.")
+@queues_option(what="Only these")
 @click.option("-X", "--exclude-queues", type=Names(), default=(), help="Not these.")
 @pass_globals
 def purge(state: Globals, /, force: bool, queues: tuple[str, ...], exclude_queues: tuple[str, ...]) -> None:

@@ -8,9 +8,9 @@ import click
 
 from tq.app.app import TQ
 from tq.app.work import WorkerOptions, queues_of
+from tq.cli.common import json_option, queues_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_columns, write_json
-from tq.cli.types import Names
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured
 from tq.records import QueueStats
@@ -19,8 +19,8 @@ COLUMNS = ("ready", "delayed", "in_flight", "dead", "oldest_age", "consumers")
 
 
 @click.command(short_help="Show what lies in the queues.")
-@click.option("-Q", "--queues", "names", type=Names(), default=(), help="These queues, by commas.")
-@click.option("--json", "as_json", is_flag=True, help="Write a list, as JSON.")
+@queues_option("names")
+@json_option("a list")
 @pass_globals
 def queues(state: Globals, /, names: tuple[str, ...], as_json: bool) -> None:
     """Show depth, age of the oldest ready message (seconds), delayed messages, dead letters and consumers.

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tq.app.bugreport import facts
+from tq.cli.common import json_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_columns, write_facts, write_json
 from tq.config.settings import DEFAULT, Row
@@ -28,7 +29,7 @@ IMPORTANT = frozenset(
 
 @click.command(short_help="Show versions and effective settings.")
 @click.option("--all", "every", is_flag=True, help="All settings, not only those that matter or were set.")
-@click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
+@json_option()
 @pass_globals
 def report(state: Globals, /, every: bool, as_json: bool) -> None:
     """Write versions, plugins, and the effective settings with their origin. Passwords and other secrets are

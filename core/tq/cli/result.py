@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tq.cli.common import json_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.outcome import exit_status, look_up, write_outcome
 from tq.errors import NotRegistered
@@ -13,7 +14,7 @@ from tq.errors import NotRegistered
 @click.argument("task_id", metavar="ID")
 @click.option("-t", "--task", metavar="NAME", help="The task's name: is it known to this app?")
 @click.option("--traceback", is_flag=True, help="Write the traceback of a failure as well.")
-@click.option("--json", "as_json", is_flag=True, help="Write all that is known, as JSON.")
+@json_option("all that is known")
 @pass_globals
 def result(state: Globals, /, task_id: str, task: str | None, traceback: bool, as_json: bool) -> None:
     """Write the state and the result of the task with this ID.

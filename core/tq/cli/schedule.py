@@ -11,6 +11,7 @@ import msgspec
 from tq.app.schedules import Schedules
 from tq.beat.form import schedule_from
 from tq.beat.words import in_words
+from tq.cli.common import json_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.find import importing
 from tq.cli.output import write_columns, write_json
@@ -50,7 +51,7 @@ def schedule() -> None:
 
 
 @schedule.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Write a list, as JSON.")
+@json_option("a list")
 @pass_globals
 def list_(state: Globals, /, as_json: bool) -> None:
     """Show all with their next times."""

@@ -9,6 +9,7 @@ import msgspec
 
 from tq.app.app import TQ
 from tq.app.work import WorkerOptions, queues_of
+from tq.cli.common import json_option, queues_option, timeout_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_facts, write_json
 from tq.cli.queues import write_queues
@@ -39,17 +40,10 @@ class Status(msgspec.Struct, frozen=True):
 
 
 @click.command(short_help="Ask the servers, and look into the queues.")
-@click.option("-Q", "--queues", type=Names(), default=(), help="These queues, by commas.")
+@queues_option()
 @click.option("-d", "--destination", type=Names(), default=(), help="Ping these workers, by commas.")
-@click.option(
-    "-t",
-    "--timeout",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    metavar="SECONDS",
-    help="Wait so long for workers; 0: do not ping them. Default: 1.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Write an object, as JSON.")
+@timeout_option("do not ping them")
+@json_option()
 @pass_globals
 def status(
     state: Globals,
