@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from tq._version import __version__
+from tq.cli.common import HelpfulGroup
 from tq.cli.context import Globals
 
 COMMANDS = {
@@ -35,7 +35,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(HelpfulGroup):
     """Imports a command's module when the command is used; plugins add commands through `tq_commands`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,14 +49,6 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as exc:
-            raise click.UsageError(exc.message + _nearest(args[0], self.list_commands(ctx)), ctx) from exc
-
 
 def _plugin_commands() -> dict[str, click.Command]:
     from tq.plugins.hooks import HookManager
@@ -64,13 +56,6 @@ def _plugin_commands() -> dict[str, click.Command]:
     hooks = HookManager()
     hooks.load()
     return {found.value.name: found.value for found in hooks.collect("tq_commands")}
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

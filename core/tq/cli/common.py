@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""What several commands share: options, and groups that help with a wrong name."""
 
 from __future__ import annotations
 
@@ -32,3 +32,23 @@ def timeout_option(otherwise: str) -> Callable[[F], F]:
         metavar="SECONDS",
         help=f"Wait so long for workers; 0: {otherwise}. Default: 1.",
     )
+
+
+class HelpfulGroup(click.Group):
+    """A group that says more where it has no command of a name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; the error for a wrong name ends with `hint`."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            raise click.UsageError(exc.message + self.hint(args[0], self.list_commands(ctx)), ctx) from exc
+
+    def hint(self, name: str, known: list[str]) -> str:
+        """What to say beside "No such command": the nearest name."""
+        import difflib
+
+        close = difflib.get_close_matches(name, known, n=1)
+        return f" Did you mean {close[0]!r}?" if close else ""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from tq.app.remote import commands_of
+from tq.cli.common import HelpfulGroup
 from tq.cli.context import Globals
 from tq.cli.output import write_json
 from tq.cli.replies import NOBODY, write_count, write_reply
@@ -44,7 +45,7 @@ def _options(function: Any) -> Any:
     return function
 
 
-class RemoteCommands(click.Group):
+class RemoteCommands(HelpfulGroup):
     """Its commands are those of workers of one kind."""
 
     kind: Literal["control", "inspect"]
@@ -59,14 +60,8 @@ class RemoteCommands(click.Group):
             found = self._find(cmd_name, state)
         return command(found) if found is not None else None
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as exc:
-            names = ", ".join(self.list_commands(ctx))
-            raise click.UsageError(f"{exc.message} There are: {names}", ctx) from exc
+    def hint(self, name: str, known: list[str]) -> str:
+        return f" There are: {', '.join(known)}"
 
     def _find(self, name: str, state: Globals | None) -> CommandInfo | None:
         found = [info for info in _known(state) if info.name == name and info.kind == self.kind]
