@@ -24,6 +24,7 @@ import asyncio
 import os
 import time
 
+import celery_like
 import measure
 
 from tq import TQ, chord, group
@@ -34,35 +35,14 @@ RESULTS = os.environ["BENCH_RESULTS"] == "1"
 app = TQ("bench", broker=URL, result_backend=URL if RESULTS else None, task_ignore_result=not RESULTS)
 
 
-@app.task(name="bench.noop")
-def noop() -> None:
-    """Nothing but being counted."""
-    measure.tick()
-
-
-@app.task(name="bench.wait")
-def wait() -> None:
-    """Ten milliseconds of somebody else's time."""
-    measure.pause()
+tasks = celery_like.Program(app, group, chord)
 
 
 @app.task(name="bench.await")
 async def await_() -> None:
-    """The same without a thread."""
+    """`bench.wait` without a thread."""
     await asyncio.sleep(0.01)
     measure.tick()
-
-
-@app.task(name="bench.burn")
-def burn(seconds: float) -> None:
-    """Keep a processor busy."""
-    measure.burn(seconds)
-
-
-@app.task(name="bench.gather")
-def gather(values: list[None]) -> int:
-    """The body of a chord."""
-    return len(values)
 
 
 def send(count: int, task: str = "bench.noop") -> float:
@@ -72,31 +52,12 @@ def send(count: int, task: str = "bench.noop") -> float:
     return time.perf_counter() - began
 
 
-def mixed(count: int) -> None:
-    """One task of two seconds among short ones."""
-    group([burn.si(seconds) for seconds in measure.mix(count)]).apply_async()
-
-
-def chords(count: int) -> float:
-    """Seconds for a chord of `count` members, from the call to the result of its body."""
-
-    def run() -> int:
-        return int(chord([noop.si() for _ in range(count)])(gather.s()).get(timeout=300))
-
-    return measure.seconds_of_chord(run, there_and_back, count)
-
-
-def there_and_back() -> None:
-    """Call, and wait for the result."""
-    noop.delay().get(timeout=30)
-
-
 if __name__ == "__main__":
     measure.main(
         send=send,
         send_waits=lambda count: send(count, os.environ.get("BENCH_WAIT", "bench.wait")),
-        mixed=mixed,
-        delay=lambda count: measure.seconds_of(noop.delay, count),
-        round_trip=lambda count: measure.percentiles(there_and_back, count),
-        chord=chords,
+        mixed=tasks.mixed,
+        delay=tasks.one_by_one,
+        round_trip=tasks.round_trip,
+        chord=tasks.chords,
     )
