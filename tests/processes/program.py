@@ -21,14 +21,20 @@ ROOT = Path(__file__).parents[2]
 class Program:
     """Starts at once. `close` ends the whole group whatever happened, and so does the end of the test run."""
 
-    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        *,
+        cwd: Path = ROOT,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tq-program-"))
         self._log = self.folder / "output.txt"
         self._command = [str(word) for word in command]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
-                cwd=ROOT,
+                cwd=cwd,
                 env=clean_environment() | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -27,7 +27,7 @@ PATIENCE = 5.0
 
 @click.command(short_help="Count words in many files with a real worker.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path), required=False)
-@click.option("--broker", metavar="URL", help="Broker, in place of an embedded database.")
+@click.option("--broker", metavar="URL", help="Broker, in place of the settings' one.")
 @click.option("--backend", metavar="URL", help="Result backend; default: the broker, if it can be one.")
 @click.option("-c", "--concurrency", type=click.IntRange(1), metavar="N", help="Tasks at once.")
 @click.option("-P", "--pool", metavar="NAME", help="prefork, threads, solo, or an installed plugin's.")
@@ -48,7 +48,8 @@ def demo(
     """Count words in all text files below PATH (default: Python's standard library), one task for each file.
 
     Starts a worker, sends the tasks, waits for their results, and shows what the files hold and how fast tq
-    was. Without --broker all of it happens in a database of its own, which is removed at the end. The app is
+    was. Broker and result backend are those of the settings (tq.toml, TQ_BROKER_URL) unless --broker names one;
+    where neither does, all of it happens in a database of its own, which is removed at the end. The app is
     `tq.demo.word_count`.
 
     Exit status: 1 where no file could be counted.
@@ -63,8 +64,9 @@ def demo(
     found = files.find(root, limit)
     if not found.paths:
         raise click.ClickException(f"there is no text file below {root}")
-    broker = broker or state.settings.get("broker_url")
-    backend = backend or state.settings.get("result_backend")
+    broker, backend = _stores(
+        broker or state.settings.get("broker_url"), backend or state.settings.get("result_backend")
+    )
     with running(broker, backend, pool, concurrency, total=len(found.paths), quiet=state.quiet) as (
         run,
         place,
@@ -107,6 +109,18 @@ def running(
             if broker or backend:
                 _tidy(app, place, run)
             app.close()
+
+
+def _stores(broker: str | None, backend: str | None) -> tuple[str | None, str | None]:
+    """What the command line says, else the settings; the settings' results belong to the settings' broker."""
+    from tq.demo import app
+
+    if broker:
+        return broker, backend
+    return (
+        app.conf.broker_url if app.conf.is_set("broker_url") else None,
+        backend or (app.conf.result_backend if app.conf.is_set("result_backend") else None),
+    )
 
 
 def _start(place: Place, log: Path) -> subprocess.Popen[bytes]:
