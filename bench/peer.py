@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
-import sys
 import tomllib
-import venv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from bench.processes import end
 
 PROGRAMS = Path(__file__).parent / "peers"
 _HEAD = re.compile(r"(?m)^# /// script\n((?:^#.*\n)+?)^# ///$")
@@ -38,12 +36,16 @@ class Variant:
     own_python: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
-    """The rows it takes part in; empty for all that its program knows."""
+    """The measurements it takes part in; empty for all that its program knows."""
+    skips: tuple[str, ...] = ()
+    """The measurements it does not take part in."""
     tasks: int | None = None
-    """The most tasks that it is given, where it would take too long for more."""
+    """The most tasks that it is given: what its client sends in about a second."""
     processes: int | None = None
     """The most worker processes that it can be told to have."""
     prepare: tuple[str, ...] = ()
+    slow: bool = False
+    """Known to be no peer's fastest setting; a quick run leaves it out."""
 
     def knows(self, command: str) -> bool:
         """Whether the program has a command."""
@@ -73,9 +75,11 @@ def _described(file: Path) -> Iterator[Variant]:
             own_python=bench.get("python") == "own",
             env=said.get("env", {}),
             rows=tuple(said.get("rows", ())),
+            skips=tuple(said.get("skips", ())),
             tasks=said.get("tasks", bench.get("tasks")),
             processes=said.get("processes", bench.get("processes")),
             prepare=tuple(bench.get("prepare", ())),
+            slow=said.get("slow", False),
         )
 
 
@@ -111,11 +115,22 @@ class Installed:
             raise PeerFailed(f"{self.variant.peer} {self.variant.name}: {' '.join(words)}: {' '.join(said)}")
         return done.stdout
 
+    @property
+    def name(self) -> str:
+        """How the figures call it."""
+        return f"{self.variant.peer} {self.variant.name}"
+
     @contextmanager
     def working(self, setting: Setting) -> Iterator[subprocess.Popen[bytes]]:
         """A worker while inside; all its processes end with it."""
         process = subprocess.Popen(
-            [self.python, *(word.format_map(setting.words()) for word in self.variant.worker)],
+            [
+                self.python,
+                *(
+                    word.format_map({**setting.words(), "program": str(self.variant.file)})
+                    for word in self.variant.worker
+                ),
+            ],
             env=setting.environment(self.variant),
             cwd=setting.folder,
             stdout=subprocess.DEVNULL,
@@ -125,22 +140,8 @@ class Installed:
         try:
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            with _gone():
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextmanager
-def _gone() -> Iterator[None]:
-    try:
-        yield
-    except ProcessLookupError:
-        return
+            end(process.pid)
+            process.wait()
 
 
 @dataclass(frozen=True)
@@ -181,34 +182,3 @@ class Setting:
             "BENCH_COUNTS": str(self.counts),
             **variant.env,
         }
-
-
-def install(variant: Variant, cache: Path) -> Installed:
-    """Make the peer's environment below `cache`, once for each list of requirements."""
-    if variant.own_python:
-        return Installed(variant, sys.executable, _versions(sys.executable, ("tq-core",)))
-    folder = cache / f"{variant.file.stem}-python{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = "\n".join(variant.requirements)
-    ready = folder / "ready.txt"
-    if not ready.exists() or ready.read_text() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True, symlinks=True)
-        command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *variant.requirements]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise PeerFailed(
-                f"{variant.peer} could not be installed: {done.stderr.strip().splitlines()[-1:]}"
-            )
-        ready.write_text(wanted)
-    python = str(folder / "bin" / "python")
-    return Installed(variant, python, _versions(python, variant.requirements))
-
-
-def _versions(python: str, requirements: Sequence[str]) -> str:
-    names = [re.split(r"[\[=<>;]", text)[0] for text in requirements]
-    code = (
-        "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
-    )
-    return subprocess.run(
-        [python, "-c", code, *names], capture_output=True, text=True, check=True
-    ).stdout.strip()

@@ -3,45 +3,49 @@
 from __future__ import annotations
 
 import json
-import statistics
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from bench.rows import ALL, Row
+from bench import goals
+from bench.goals import LIMIT, OWN
+from bench.rows import ROWS, Row
 
-ROWS = {row.name: row for row in ALL}
-HEAD = "| row | tq | best peer | Celery | tq against the best | tq against Celery | goal |\n|---|---|---|---|---|---|---|"
+HEAD = "| row | tq | best peer | Celery | against the best | against Celery | goals |\n|---|---|---|---|---|---|---|"
 
 
 def ratios(result: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """How many times better tq's best variant is, for each row against each other peer's best variant."""
+    """How many times better tq is, for each row against each peer's best variant."""
     found: dict[str, dict[str, float]] = {}
     for name, figures in result["figures"].items():
-        best = _best(ROWS[name], figures)
-        if "tq" in best:
-            found[name] = {
-                peer: _times(ROWS[name], best["tq"][1], value)
-                for peer, (_, value) in best.items()
-                if peer != "tq"
-            }
+        larger = ROWS[name].larger
+        if goals.mine(figures, larger) is not None:
+            peers = sorted({variant.partition(" ")[0] for variant in figures} - {OWN, LIMIT})
+            found[name] = {peer: _times(figures, goals.of(figures, peer, larger), larger) for peer in peers}
     return found
 
 
 def markdown(result: dict[str, Any]) -> str:
     """The whole report."""
-    lines = [HEAD, *(_line(ROWS[name], figures) for name, figures in result["figures"].items() if figures)]
-    lines += ["", "Every figure: median (lowest to highest) of the rounds.", ""]
-    for name, figures in result["figures"].items():
-        row = ROWS[name]
-        lines.append(
-            f"- **{row.title}** ({row.unit}): {', '.join(_spread(n, v) for n, v in figures.items())}"
-        )
+    measured = {ROWS[name]: result["figures"][name] for name in ROWS if result["figures"].get(name)}
+    lines = [HEAD, *(_line(row, figures, result["figures"]) for row, figures in measured.items())]
+    lines += [
+        "",
+        _sum(result["figures"]),
+        "",
+        "Every figure: median (lowest to highest; number of rounds).",
+        "",
+    ]
+    for row, figures in measured.items():
+        spreads = ", ".join(_spread(name, values) for name, values in figures.items())
+        lines.append(f"- **{row.title}** ({row.unit}): {spreads}")
     lines += ["", *(f"- {note}" for note in result["notes"])]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def write(result: dict[str, Any], folder: Path) -> None:
-    """Write README.md's table, one plot for each row, and the ratios that the guard compares with."""
+def write(result: dict[str, Any], folder: Path, results: Path) -> None:
+    """Write the table, one plot for each row, and the ratios that the guard compares with."""
     import pygal
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,64 +53,67 @@ def write(result: dict[str, Any], folder: Path) -> None:
         row = ROWS[name]
         chart = pygal.HorizontalBar(title=f"{row.title} ({row.unit})", show_legend=False, js=(), height=320)
         chart.x_labels = list(reversed(figures))
-        chart.add("", [statistics.median(values) for values in reversed(figures.values())])
+        chart.add("", [median(values) for values in reversed(figures.values())])
         chart.render_to_file(str(folder / f"{name}.svg"))
     (folder / "table.md").write_text(_head(result) + markdown(result))
-    results = folder.parent.parent / "bench" / "results"
     results.mkdir(exist_ok=True)
     (results / "figures.json").write_text(json.dumps(result, indent=1) + "\n")
     (results / "ratios.json").write_text(json.dumps(ratios(result), indent=1) + "\n")
 
 
 def _head(result: dict[str, Any]) -> str:
-    versions = "; ".join(f"{text}" for text in result["versions"].values())
+    versions = "; ".join(text for text in result["versions"].values() if text)
     return (
         f"# Figures\n\nMeasured on {result['when']} by `python -m nox -s bench -- --write`, {result['rounds']} rounds, "
         f"on one machine ({result['machine']}) with {versions}.\n\n"
     )
 
 
-def _line(row: Row, figures: dict[str, list[float]]) -> str:
-    best = _best(row, figures)
-    mine = best.get("tq")
-    others = {peer: found for peer, found in best.items() if peer != "tq"}
-    first = sorted(others.values(), key=lambda found: found[1], reverse=row.larger)[:1]
-    celery = others.get("Celery")
-
-    def shown(found: tuple[str, float] | None, *, named: bool = False) -> str:
-        if found is None:
-            return ""
-        return f"{found[1]:,.4g}" + (f" ({found[0]})" if named else "")
-
-    def times(found: tuple[str, float] | None) -> str:
-        return f"{_times(row, mine[1], found[1]):.1f}" if mine and found else ""
-
-    return " | ".join(
-        (
-            f"| {row.title}, {row.unit}",
-            shown(mine),
-            shown(first[0] if first else None, named=True),
-            shown(celery),
-            times(first[0] if first else None),
-            times(celery),
-            f"{', '.join(row.goals)} |",
-        )
+def _line(row: Row, figures: dict[str, list[float]], everything: dict[str, Any]) -> str:
+    first = goals.best(figures, row.larger)
+    who = [name for name, values in figures.items() if goals.is_peer(name) and median(values) == first]
+    celery = goals.of(figures, "Celery", row.larger)
+    cells = (
+        f"{row.title}, {row.unit}",
+        _number(goals.mine(figures, row.larger)),
+        f"{_number(first)} ({who[0]})" if who else "",
+        _number(celery),
+        _factor(figures, first, row.larger),
+        _factor(figures, celery, row.larger),
+        "; ".join(_said(goal.verdict(everything, row.name, row.larger)) for goal in row.goals),
     )
+    return f"| {' | '.join(cells)} |"
 
 
-def _best(row: Row, figures: dict[str, list[float]]) -> dict[str, tuple[str, float]]:
-    """For each peer the variant that did best, and its median."""
-    found: dict[str, tuple[str, float]] = {}
-    for name, values in figures.items():
-        peer, value = name.partition(" ")[0], statistics.median(values)
-        if peer not in found or (value > found[peer][1]) is row.larger:
-            found[peer] = (name, value)
-    return found
+def _said(verdict: goals.Verdict) -> str:
+    if verdict.met is None:
+        return f"{verdict.text}: not measured"
+    return f"{verdict.text}: {'met' if verdict.met else '**not met**'} ({verdict.value:,.3g})"
 
 
-def _times(row: Row, mine: float, theirs: float) -> float:
-    return mine / max(theirs, 1e-9) if row.larger else theirs / max(mine, 1e-9)
+def _sum(figures: dict[str, Any]) -> str:
+    verdicts = [goal.verdict(figures, row.name, row.larger) for row in ROWS.values() for goal in row.goals]
+    met, missed = (sum(v.met is found for v in verdicts) for found in (True, False))
+    return f"Of {len(verdicts)} goals {met} are met, {missed} are not, {len(verdicts) - met - missed} were not measured."
 
 
-def _spread(name: str, values: list[float]) -> str:
-    return f"{name} {statistics.median(values):,.4g} ({min(values):,.4g} to {max(values):,.4g})"
+def _times(figures: dict[str, list[float]], theirs: float | None, larger: bool) -> float:
+    own = goals.mine(figures, larger)
+    if own is None or theirs is None:
+        return 0.0
+    return own / max(theirs, 1e-9) if larger else theirs / max(own, 1e-9)
+
+
+def _factor(figures: dict[str, list[float]], theirs: float | None, larger: bool) -> str:
+    return f"{_times(figures, theirs, larger):.1f}" if theirs is not None else ""
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _spread(name: str, values: Sequence[float]) -> str:
+    low, high = _number(min(values)), _number(max(values))
+    return f"{name} {_number(median(values))} ({low} to {high}; {len(values)})"

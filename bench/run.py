@@ -1,7 +1,8 @@
 """Measure tq beside its peers: `python -m nox -s bench`, or `-- --quick` for a few minutes.
 
-For each row all peers run in turn, `--rounds` times, so that a busy moment of the machine hits all of them; the
-median counts. Ratios mean something on any machine, absolute figures only on the one that made them.
+In each round all peers are measured in turn; the median of the rounds counts. Ratios mean something on any machine,
+absolute figures only on the one that made them. What is known is kept after each round, also when the run is ended
+early: `--write --from FILE` makes the report of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,33 +22,29 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from rich.console import Console
-
 from bench import guard, report
-from bench.peer import Installed, PeerFailed, Setting, Variant, install, variants
-from bench.rows import ALL, Row
-from bench.stores import Stores
+from bench.environments import install
+from bench.pace import Pace
+from bench.peer import Installed, variants
+from bench.rounds import Found, Rounds, console
+from bench.rows import MEASUREMENTS, Measurement
 
 CACHE = ROOT / ".nox" / "peers"
-console = Console(stderr=True)
+LAST = CACHE / "figures.json"
+DOCS = ROOT / "docs" / "benchmarks"
+RESULTS = ROOT / "bench" / "results"
 
 
 def main() -> int:
     """Measure, print, write what was asked for; 1 where `--guard` found something slower."""
     options = _arguments()
-    rows = [row for row in ALL if not options.row or row.name in options.row]
-    chosen = [v for v in variants() if not options.peer or v.peer.lower() in options.peer]
-    if options.count:
-        rows = [replace(row, count=min(row.count, options.count)) for row in rows]
-    figures = _measure(rows, chosen, rounds=2 if options.quick else options.rounds, quick=options.quick)
-    result = {"when": datetime.now(UTC).date().isoformat(), "machine": _machine(), **figures}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    result = json.loads(Path(options.source).read_text()) if options.source else _measure(options)
     print(report.markdown(result))
-    if options.json:
-        Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
     if options.write:
-        report.write(result, ROOT / "docs" / "benchmarks")
+        report.write(result, DOCS, RESULTS)
     if options.guard:
-        slower = guard.slower(result, json.loads((ROOT / "bench" / "results" / "ratios.json").read_text()))
+        slower = guard.slower(result, json.loads((RESULTS / "ratios.json").read_text()))
         print(*slower, sep="\n")
         return bool(slower)
     return 0
@@ -53,70 +52,71 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help="at most so many rounds; 5, with --quick 2")
+    parser.add_argument("--budget", type=float, metavar="MINUTES", help="begin no round that would end later")
+    parser.add_argument(
+        "--least", type=int, default=1, help="so many rounds also without the time; default 1"
+    )
     parser.add_argument("--quick", action="store_true", help="two rounds, each peer's fastest settings only")
-    parser.add_argument("--row", action="append", help="only this row; may be repeated")
-    parser.add_argument("--count", type=int, help="at most so many tasks, to try a peer out")
+    parser.add_argument("--row", action="append", help="only what fills this row; may be repeated")
     parser.add_argument("--peer", action="append", type=str.lower, help="only this peer; may be repeated")
-    parser.add_argument("--json", help="also write all figures to this file")
+    parser.add_argument("--count", type=int, help="at most so many tasks, to try a peer out")
+    parser.add_argument("--prepare", action="store_true", help="make the environments, and end")
+    parser.add_argument(
+        "--json", default=str(LAST), help="where all figures go after each round; %(default)s"
+    )
+    parser.add_argument(
+        "--from", dest="source", metavar="FILE", help="measure nothing; take such a file's figures"
+    )
+    parser.add_argument(
+        "--merge", action="store_true", help="keep committed rows that this run does not measure"
+    )
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks and bench/results")
     parser.add_argument("--guard", action="store_true", help="fail where a ratio fell by more than a fifth")
     return parser.parse_args()
 
 
-def _measure(rows: list[Row], chosen: list[Variant], *, rounds: int, quick: bool) -> dict[str, Any]:
-    stores, ready = Stores(), _installed(chosen)
-    notes: list[str] = []
-    found: dict[str, dict[str, list[float]]] = {}
-    try:
-        for row in rows:
-            taking = [peer for peer in ready if _takes_part(peer.variant, row, quick)]
-            found[row.name] = {_name(peer.variant): [] for peer in taking}
-            for number in range(rounds):
-                for peer in taking:
-                    _once(row, peer, stores, found[row.name], notes, f"{number + 1}/{rounds}")
-    finally:
-        stores.close()
-    versions = {peer.variant.peer: peer.versions for peer in ready}
-    return {"rounds": rounds, "versions": versions, "figures": found, "notes": notes}
-
-
-def _installed(chosen: list[Variant]) -> list[Installed]:
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    measurements = _measurements(options.row, options.count)
+    chosen = [v for v in variants() if not options.peer or v.peer.lower() in options.peer]
+    if options.quick:
+        chosen = [variant for variant in chosen if not variant.slow]
     with console.status("making the peers' environments"):
-        return [install(variant, CACHE) for variant in chosen]
+        peers = [install(variant, CACHE) for variant in chosen]
+    before = json.loads((RESULTS / "figures.json").read_text()) if options.merge else {}
 
+    def keep(found: Found) -> None:
+        target.write_text(json.dumps(_result(found, peers, before), indent=1) + "\n")
 
-def _once(
-    row: Row, peer: Installed, stores: Stores, found: dict[str, list[float]], notes: list[str], which: str
-) -> None:
-    name = _name(peer.variant)
-    if name not in found:
-        return
-    count = min(row.count, peer.variant.tasks or row.count)
+    target = Path(options.json)
+    budget = options.budget * 60 if options.budget else None
+    rounds = Rounds(measurements, peers, Pace(CACHE / "seconds.json", budget), keep)
+    most = 0 if options.prepare else options.rounds or (2 if options.quick else 5)
     try:
-        with stores.empty(row.store) as (url, folder):
-            setting = Setting(url, folder, row.results, row.processes, row.width)
-            peer.prepare(setting)
-            found[name].append(row.run(peer, setting, count))
-        console.print(f"[dim]{row.name} {which}: {name}[/dim] {found[name][-1]:,.4g} {row.unit}")
-    except PeerFailed as exc:
-        notes.append(f"{row.name}: {name} left out: {exc}")
-        console.print(f"[red]{notes[-1]}[/red]")
-        del found[name]
+        rounds.run(most, options.least)
+    except KeyboardInterrupt:
+        rounds.found.notes.append(f"ended early, after {rounds.found.rounds} whole rounds")
+        console.print(f"[red]{rounds.found.notes[-1]}[/red]")
+    return _result(rounds.found, peers, before)
 
 
-def _takes_part(variant: Variant, row: Row, quick: bool) -> bool:
-    if variant.rows and row.name.partition("_")[0] not in variant.rows and row.name not in variant.rows:
-        return False
-    if row.processes > (variant.processes or row.processes):
-        return False
-    if quick and variant.name not in ("default", "fast", "prefork", "gevent", "asyncio"):
-        return False
-    return row.store in variant.stores and variant.knows(row.command)
+def _measurements(rows: Sequence[str] | None, count: int | None) -> list[Measurement]:
+    chosen = [m for m in MEASUREMENTS if not rows or m.name in rows or set(m.rows) & set(rows)]
+    return [replace(m, count=min(m.count, count)) for m in chosen] if count else chosen
 
 
-def _name(variant: Variant) -> str:
-    return f"{variant.peer} {variant.name}"
+def _result(found: Found, peers: Sequence[Installed], before: Mapping[str, Any]) -> dict[str, Any]:
+    today = datetime.now(UTC).date().isoformat()
+    kept = {name: row for name, row in before.get("figures", {}).items() if name not in found.figures}
+    notes = [f"{name}: from an earlier run ({before['when']})" for name in kept]
+    return {
+        "when": today,
+        "machine": _machine(),
+        "rounds": found.rounds,
+        "versions": {**before.get("versions", {}), **{p.variant.peer: p.versions for p in peers}},
+        "figures": {**kept, **found.figures},
+        "notes": [*notes, *found.notes],
+    }
 
 
 def _machine() -> str:

@@ -25,8 +25,8 @@ class Program:
         self._group([self.burn.si(seconds) for seconds in measure.mix(count)]).apply_async()
 
     def one_by_one(self, count: int) -> float:
-        """Seconds for `count` calls, one after another."""
-        return measure.seconds_of(self.noop.delay, count)
+        """Calls a second, one after another."""
+        return measure.rate(self.noop.delay, count)
 
     def chords(self, count: int) -> float:
         """Seconds for a chord of `count` members, from the call to the result of its body."""

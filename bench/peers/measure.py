@@ -11,8 +11,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+_RATE_SECONDS = 1.0
+_LATENCY_SECONDS = 3.5
+_PAUSE = 0.005
+"""Between two calls of which the time counts."""
 
 _cell: memoryview | None = None
 _lock = threading.Lock()
@@ -60,52 +65,59 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def seconds_of(call: Callable[[], object], count: int) -> float:
-    """Seconds for `count` calls, one after another; one more before, that opens connections."""
+def rate(call: Callable[[], object], count: int) -> float:
+    """Calls a second, one after another, for a second or `count` calls; one more before, that opens connections."""
     call()
-    began = time.perf_counter()
-    for _ in range(count):
+    done, began = 0, time.perf_counter()
+    while done < count and time.perf_counter() - began < _RATE_SECONDS:
         call()
-    return time.perf_counter() - began
+        done += 1
+    return done / (time.perf_counter() - began)
+
+
+async def rate_async(call: Callable[[], Awaitable[object]], count: int) -> float:
+    """`rate` for coroutine functions."""
+    await call()
+    done, began = 0, time.perf_counter()
+    while done < count and time.perf_counter() - began < _RATE_SECONDS:
+        await call()
+        done += 1
+    return done / (time.perf_counter() - began)
 
 
 def percentiles(call: Callable[[], object], count: int) -> list[float]:
     """Median and 99th percentile, in seconds, of calls with a pause between, so that the system is idle."""
     for _ in range(3):
         call()
-    times = []
-    for _ in range(count):
+    times: list[float] = []
+    end = time.perf_counter() + _LATENCY_SECONDS
+    while len(times) < count and time.perf_counter() < end:
         began = time.perf_counter()
         call()
         times.append(time.perf_counter() - began)
-        time.sleep(0.005)
-    times.sort()
-    return [times[count // 2], times[min(count - 1, count * 99 // 100)]]
+        time.sleep(_PAUSE)
+    return _median_and_late(times)
 
 
-async def seconds_of_async(call: Callable[[], object], count: int) -> float:
-    """`seconds_of` for coroutine functions."""
-    await call()  # type: ignore[misc]
-    began = time.perf_counter()
-    for _ in range(count):
-        await call()  # type: ignore[misc]
-    return time.perf_counter() - began
-
-
-async def percentiles_async(call: Callable[[], object], count: int) -> list[float]:
+async def percentiles_async(call: Callable[[], Awaitable[object]], count: int) -> list[float]:
     """`percentiles` for coroutine functions."""
     import asyncio
 
     for _ in range(3):
-        await call()  # type: ignore[misc]
-    times = []
-    for _ in range(count):
+        await call()
+    times: list[float] = []
+    end = time.perf_counter() + _LATENCY_SECONDS
+    while len(times) < count and time.perf_counter() < end:
         began = time.perf_counter()
-        await call()  # type: ignore[misc]
+        await call()
         times.append(time.perf_counter() - began)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(_PAUSE)
+    return _median_and_late(times)
+
+
+def _median_and_late(times: list[float]) -> list[float]:
     times.sort()
-    return [times[count // 2], times[min(count - 1, count * 99 // 100)]]
+    return [times[len(times) // 2], times[min(len(times) - 1, len(times) * 99 // 100)]]
 
 
 def seconds_in_batches(send: Callable[[int], object], count: int, size: int = 1000) -> float:

@@ -2,8 +2,9 @@
 # dependencies = ["arq==0.28.*", "hiredis", "uvloop"]
 # [tool.bench]
 # name = "arq"
-# tasks = 10000
+# tasks = 5000
 # [tool.bench.variants.default]
+# slow = true
 # worker = ["-m", "arq", "on_arq.WorkerSettings"]
 # processes = 1
 # [tool.bench.variants.fast]
@@ -66,9 +67,9 @@ async def sending(count: int, name: str) -> float:
 
 
 async def one_by_one(count: int) -> float:
-    """Seconds for `count` jobs, one after another."""
+    """Jobs a second, one after another."""
     pool = await create_pool(SETTINGS)
-    return await measure.seconds_of_async(lambda: pool.enqueue_job("noop"), count)
+    return await measure.rate_async(lambda: pool.enqueue_job("noop"), count)
 
 
 async def there_and_back(count: int) -> list[float]:

@@ -2,14 +2,20 @@
 # dependencies = ["celery[redis]==5.7.*", "hiredis", "psycopg2-binary", "gevent"]
 # [tool.bench]
 # name = "Celery"
+# tasks = 2000
 # [tool.bench.variants.prefork]
+# skips = ["waits", "waits_1000"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-c", "{processes}", "-P", "prefork"]
 # [tool.bench.variants.solo]
 # processes = 1
-# rows = ["drain", "drain_results", "round_trip"]
+# rows = ["drain", "drain_results", "round_trip", "start"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-P", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+# [tool.bench.variants.threads]
+# processes = 1
+# rows = ["drain", "waits"]
+# worker = ["-m", "celery", "-A", "on_celery", "worker", "-P", "threads", "-c", "{width}", "--prefetch-multiplier", "4", "--without-gossip", "--without-mingle"]
 # [tool.bench.variants.gevent]
-# rows = ["waits"]
+# rows = ["waits", "waits_1000"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-P", "gevent", "-c", "{width}", "--prefetch-multiplier", "4"]
 # ///
 """Celery 5.7: its defaults, and the pools that suit a row best."""

@@ -2,7 +2,9 @@
 # dependencies = ["dramatiq[redis]==2.2.*", "hiredis"]
 # [tool.bench]
 # name = "dramatiq"
+# tasks = 5000
 # [tool.bench.variants.default]
+# slow = true
 # worker = ["-m", "dramatiq", "on_dramatiq", "--processes", "{processes}"]
 # [tool.bench.variants.fast]
 # env = {BENCH_FAST = "1", dramatiq_queue_prefetch = "1000"}
@@ -70,7 +72,7 @@ if __name__ == "__main__":
         send=send,
         send_waits=lambda count: send(count, wait),
         mixed=mixed,
-        delay=lambda count: measure.seconds_of(noop.send, count),
+        delay=lambda count: measure.rate(noop.send, count),
         round_trip=lambda count: measure.percentiles(
             lambda: noop.send().get_result(block=True, timeout=30_000), count
         ),

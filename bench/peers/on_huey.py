@@ -2,13 +2,18 @@
 # dependencies = ["huey==3.5.*", "redis", "hiredis", "gevent"]
 # [tool.bench]
 # name = "huey"
+# tasks = 8000
 # [tool.bench.variants.process]
 # worker = ["-m", "huey.bin.huey_consumer", "on_huey.huey", "-k", "process", "-w", "{processes}", "-q"]
 # [tool.bench.variants.fast]
 # processes = 1
 # worker = ["-m", "huey.bin.huey_consumer", "on_huey.huey", "-k", "{kind}", "-w", "{threads}", "-n", "-q"]
+# [tool.bench.variants.notify]
+# rows = ["round_trip"]
+# env = {BENCH_NOTIFY = "1"}
+# worker = ["-m", "huey.bin.huey_consumer", "on_huey.huey", "-k", "thread", "-w", "1", "-n", "-q"]
 # ///
-"""huey: with processes, and with threads and without its scheduler's periodic tasks."""
+"""huey: with processes; with threads and without its scheduler's periodic tasks; and with results that are announced."""
 
 from __future__ import annotations
 
@@ -17,7 +22,8 @@ import os
 import measure
 from huey import RedisHuey
 
-huey = RedisHuey("bench", url=os.environ["BENCH_URL"], results=os.environ["BENCH_RESULTS"] == "1")
+NOTIFIED = {"notify_result": True} if os.environ.get("BENCH_NOTIFY") else {}
+huey = RedisHuey("bench", url=os.environ["BENCH_URL"], results=os.environ["BENCH_RESULTS"] == "1", **NOTIFIED)
 
 
 @huey.task()
@@ -59,7 +65,7 @@ if __name__ == "__main__":
         send=program.send,
         send_waits=lambda count: program.send(count, program.wait),
         mixed=program.mixed,
-        delay=lambda count: measure.seconds_of(program.noop, count),
+        delay=lambda count: measure.rate(program.noop, count),
         round_trip=lambda count: measure.percentiles(
             lambda: program.noop().get(blocking=True, timeout=30), count
         ),

@@ -6,6 +6,7 @@
 # tasks = 2000
 # prepare = ["-m", "procrastinate", "-a", "on_procrastinate.app", "schema", "--apply"]
 # [tool.bench.variants.default]
+# slow = true
 # worker = ["-m", "procrastinate", "-a", "on_procrastinate.app", "worker"]
 # [tool.bench.variants.fast]
 # worker = ["-m", "procrastinate", "-a", "on_procrastinate.app", "worker", "--concurrency", "{wide}", "--delete-jobs", "always"]
@@ -51,9 +52,9 @@ def send(count: int, name: str = "noop") -> float:
 
 
 def one_by_one(count: int) -> float:
-    """Seconds for `count` jobs, one after another."""
+    """Jobs a second, one after another."""
     with app.open():
-        return measure.seconds_of(noop.defer, count)
+        return measure.rate(noop.defer, count)
 
 
 if __name__ == "__main__":

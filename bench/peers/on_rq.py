@@ -2,14 +2,12 @@
 # dependencies = ["rq==3.0.*", "hiredis"]
 # [tool.bench]
 # name = "rq"
-# tasks = 2000
+# tasks = 6000
 # processes = 1
 # [tool.bench.variants.fork]
-# rows = ["drain", "drain_results", "delay", "bulk", "round_trip"]
-# tasks = 300
+# slow = true
 # worker = ["-m", "rq.cli", "worker", "-q", "--url", "{url}", "bench"]
 # [tool.bench.variants.fast]
-# rows = ["drain", "drain_results", "delay", "bulk", "round_trip"]
 # worker = ["-m", "rq.cli", "worker", "-q", "--worker-class", "rq.worker.SimpleWorker", "--url", "{url}", "bench"]
 # ///
 """rq: a fork for each job, and its SimpleWorker."""
@@ -51,6 +49,6 @@ def there_and_back() -> None:
 if __name__ == "__main__":
     measure.main(
         send=send,
-        delay=lambda count: measure.seconds_of(lambda: queue.enqueue("on_rq.noop", result_ttl=KEEP), count),
+        delay=lambda count: measure.rate(lambda: queue.enqueue("on_rq.noop", result_ttl=KEEP), count),
         round_trip=lambda count: measure.percentiles(there_and_back, count),
     )

@@ -2,8 +2,9 @@
 # dependencies = ["streaq==7.2.*", "hiredis", "uvloop"]
 # [tool.bench]
 # name = "streaq"
-# tasks = 10000
+# tasks = 6000
 # [tool.bench.variants.default]
+# slow = true
 # worker = ["-m", "streaq", "run", "on_streaq:worker"]
 # processes = 1
 # [tool.bench.variants.fast]
@@ -54,13 +55,13 @@ async def sending(count: int, task: object) -> float:
 
 
 async def one_by_one(count: int) -> float:
-    """Seconds for `count` tasks, one after another."""
+    """Tasks a second, one after another."""
 
     async def once() -> None:
         await noop.enqueue()
 
     async with worker:
-        return await measure.seconds_of_async(once, count)
+        return await measure.rate_async(once, count)
 
 
 async def there_and_back(count: int) -> list[float]:

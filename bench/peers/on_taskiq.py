@@ -2,7 +2,9 @@
 # dependencies = ["taskiq==0.13.*", "taskiq-redis==1.2.*", "hiredis", "uvloop"]
 # [tool.bench]
 # name = "taskiq"
+# tasks = 4000
 # [tool.bench.variants.default]
+# slow = true
 # worker = ["-m", "taskiq", "worker", "on_taskiq:broker", "--workers", "{processes}", "--no-configure-logging"]
 # [tool.bench.variants.fast]
 # worker = ["-m", "taskiq", "worker", "on_taskiq:broker", "--workers", "{processes}", "--no-configure-logging", "--max-async-tasks", "{wide}", "--max-prefetch", "{wide}", "--no-parse"]
@@ -51,9 +53,9 @@ async def sending(count: int, task: object) -> float:
 
 
 async def one_by_one(count: int) -> float:
-    """Seconds for `count` messages, one after another."""
+    """Messages a second, one after another."""
     await broker.startup()
-    return await measure.seconds_of_async(noop.kiq, count)
+    return await measure.rate_async(noop.kiq, count)
 
 
 async def there_and_back(count: int) -> list[float]:

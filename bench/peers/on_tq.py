@@ -4,6 +4,7 @@
 # stores = ["redis", "postgresql", "sqlite"]
 # python = "own"
 # [tool.bench.variants.default]
+# skips = ["waits", "waits_1000"]
 # worker = ["-m", "tq", "-A", "on_tq", "worker", "-c", "{processes}"]
 # [tool.bench.variants.events]
 # rows = ["drain"]
@@ -12,7 +13,7 @@
 # rows = ["waits"]
 # worker = ["-m", "tq", "-A", "on_tq", "worker", "-P", "threads", "-c", "{width}"]
 # [tool.bench.variants.asyncio]
-# rows = ["waits"]
+# rows = ["waits", "waits_1000"]
 # env = {BENCH_WAIT = "bench.await"}
 # worker = ["-m", "tq", "-A", "on_tq", "worker", "-P", "asyncio", "-c", "{width}"]
 # ///

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import guard, report
+from bench.goals import OWN
 from bench.peer import variants
-from bench.rows import ALL
+from bench.rounds import takes_part
+from bench.rows import MEASUREMENTS, ROWS, Measurement
 
 
 def result(**figures: dict[str, list[float]]) -> dict[str, Any]:
@@ -22,9 +25,14 @@ def result(**figures: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def test_a_ratio_compares_the_medians_of_the_best_variants() -> None:
+def test_a_ratio_compares_the_medians_of_the_defaults_and_of_the_peers_best_variants() -> None:
     measured = result(
-        drain={"tq default": [90, 100, 500], "Celery prefork": [2, 2, 2], "Celery solo": [4, 5, 9]}
+        drain={
+            "tq default": [90, 100, 500],
+            "tq events": [200],
+            "Celery prefork": [2, 2, 2],
+            "Celery solo": [4, 5, 9],
+        }
     )
     assert report.ratios(measured) == {"drain": {"Celery": 20}}
 
@@ -41,20 +49,40 @@ def test_the_guard_names_what_fell_by_more_than_a_fifth() -> None:
     assert guard.slower(now, committed) == ["drain: 70.0 times Celery, was 100.0"]
 
 
-def test_the_table_has_a_line_for_each_row_and_names_the_best_peer() -> None:
-    text = report.markdown(result(drain={"tq default": [100], "huey fast": [5], "Celery prefork": [1]}))
-    assert "| Drain, no results, tasks/s | 100 | 5 (huey fast) | 1 | 20.0 | 100.0 |" in text
+def test_the_table_has_a_line_for_each_row_and_says_which_goals_are_met() -> None:
+    text = report.markdown(
+        result(drain={"tq default": [110], "huey fast": [6], "Celery prefork": [1], "limit redis": [900]})
+    )
+    assert "| Drain, no results, tasks/s | 110 | 6 (huey fast) | 1 | 18.3 | 110.0 |" in text
+    assert "100 × Celery prefork: met (110)" in text
+    assert "20 × the best: **not met** (18.3)" in text
+    assert " 1 are met, 1 are not, " in text
 
 
-@pytest.mark.parametrize("row", ALL, ids=lambda row: row.name)
-def test_each_row_has_a_program_of_tq_and_one_of_a_peer_or_none_knows_its_store(row: Any) -> None:
-    taking = {
-        variant.peer for variant in variants() if variant.knows(row.command) and row.store in variant.stores
-    }
-    assert "tq" in taking
+def test_what_is_written_can_be_read_by_the_guard(tmp_path: Path) -> None:
+    measured = result(drain={"tq default": [100], "huey fast": [5]})
+    report.write(measured, tmp_path / "docs", tmp_path / "results")
+    assert (tmp_path / "results" / "ratios.json").read_text().split() == [
+        *("{", '"drain":', "{", '"huey":', "20.0", "}", "}")
+    ]
+    assert (tmp_path / "docs" / "drain.svg").exists()
+    assert "| 100 |" in (tmp_path / "docs" / "table.md").read_text()
 
 
-def test_the_variants_that_a_row_leaves_out_are_named_rightly() -> None:
-    known = {row.name for row in ALL} | {row.name.partition("_")[0] for row in ALL}
+@pytest.mark.parametrize("measurement", MEASUREMENTS, ids=lambda measurement: measurement.name)
+def test_tq_and_somebody_else_take_part_in_each_measurement(measurement: Measurement) -> None:
+    taking = {variant.peer for variant in variants() if takes_part(variant, measurement)}
+    assert OWN in taking
+    assert len(taking) > 1
+
+
+def test_each_row_has_a_goal_and_is_filled_by_one_measurement() -> None:
+    filled = [row for measurement in MEASUREMENTS for row in measurement.rows]
+    assert sorted(filled) == sorted(ROWS)
+    assert all(row.goals for row in ROWS.values())
+
+
+def test_the_measurements_that_a_variant_names_exist() -> None:
+    known = {measurement.name for measurement in MEASUREMENTS}
     for variant in variants():
-        assert set(variant.rows) <= known, f"{variant.file} names unknown rows"
+        assert {*variant.rows, *variant.skips} <= known, f"{variant.file} names what is not measured"
