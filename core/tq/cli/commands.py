@@ -30,9 +30,12 @@ COMMANDS = {
     "result": "tq.cli.result:result",
     "schedule": "tq.cli.schedule:schedule",
     "status": "tq.cli.status:status",
+    "top": "tq.cli.top.command:top",
     "worker": "tq.cli.worker:worker",
     "workflow": "tq.cli.workflow:workflow",
 }
+ALIASES = {"plugin": "plugins"}
+"""Names that are not listed."""
 
 
 class Commands(HelpfulGroup):
@@ -42,7 +45,7 @@ class Commands(HelpfulGroup):
         return sorted([*COMMANDS, *_plugin_commands()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        where = COMMANDS.get(cmd_name)
+        where = COMMANDS.get(ALIASES.get(cmd_name, cmd_name))
         if where is None:
             return _plugin_commands().get(cmd_name)
         module, _, name = where.partition(":")

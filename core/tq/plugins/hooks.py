@@ -98,6 +98,11 @@ class HookManager:
         """Whether a plugin of this name is registered."""
         return self._pluggy.has_plugin(name)
 
+    def plugin(self, name: str) -> object:
+        """The plugin of this name, made; None where there is none."""
+        made: object = self._pluggy.get_plugin(name)
+        return made
+
     def implemented(self, name: str) -> list[str]:
         """The hooks that a registered plugin implements."""
         callers = self._pluggy.get_hookcallers(self._pluggy.get_plugin(name)) or ()

@@ -36,21 +36,26 @@ _pytest.register_assert_rewrite(
     "tq.testing.results",
     "tq.testing.schedules",
     "tq.testing.serializer",
+    "tq.testing.hooks",
     "tq.testing.pool",
     "tq.testing.pool_kit",
 )
 
 from tq.testing.broker import BrokerConformance
+from tq.testing.hooks import HooksConformance
 from tq.testing.pool import PoolConformance
 from tq.testing.results import ResultBackendConformance
 from tq.testing.schedules import ScheduleStoreConformance
 from tq.testing.serializer import SerializerConformance
+from tq.testing.worker import running_worker
 
 __all__ = [
     "BrokerConformance",
+    "HooksConformance",
     "PoolConformance",
     "ResultBackendConformance",
     "ScheduleStoreConformance",
     "SerializerConformance",
+    "running_worker",
 ]
 del _hypothesis, _pytest
