@@ -66,13 +66,13 @@ class Screen:
         try:
             self._asker.enable_events(on)
         except TQError as exc:
-            self._said = f"  {exc}"
+            self._said = f"{exc}\n"
             return
         self.left_on = on
-        self._said = f"  workers were asked to send {'events' if on else 'no events'} of tasks"
+        self._said = f"workers were asked to send {'events' if on else 'no events'} of tasks\n"
 
     def _picture(self) -> Group:
         shot = self._paused or self._fleet.snapshot()
         footer = HELP.format(sort=SORTS[self._sort], pause="go on" if self._paused else "pause")
         height = self._console.height if self._console.is_terminal else None
-        return view(shot, sort=SORTS[self._sort], height=height, footer=footer + self._said)
+        return view(shot, sort=SORTS[self._sort], height=height, footer=self._said + footer)

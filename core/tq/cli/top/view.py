@@ -15,8 +15,8 @@ from tq.records import QueueStats
 
 SORTS: Final = ("name", "rate", "failed", "time")
 """By what tasks and workers are ordered; "time" is the mean run time of tasks."""
-_AROUND: Final = 4
-"""Lines that are no table: totals, trouble and keys."""
+_AROUND: Final = 5
+"""Lines that are no table: totals, trouble, what a key did, and keys."""
 _HEAD: Final = 2
 """Lines of a table that are no rows: a blank one and its titles."""
 _LEAST: Final = 2
