@@ -7,7 +7,7 @@ import pytest
 from tq.errors import BackendError
 from tq.records import TaskMeta
 from tq.wire.json import JsonSerializer
-from tq.wire.result_document import compress_document, read_document, write_document
+from tq.wire.result_document import compress_document, last_of_each, read_document, write_document
 
 JSON = JsonSerializer()
 
@@ -15,6 +15,14 @@ JSON = JsonSerializer()
 def test_a_document_comes_back_as_it_was_written() -> None:
     meta = TaskMeta("a", "SUCCESS", {"k": [1, "größe"]}, group_id="g", name="n", args=[1], retries=2)
     assert read_document("a", write_document(meta, JSON), JSON) == meta
+
+
+def test_of_a_batch_the_last_document_of_each_task_is_left_but_a_success_stands() -> None:
+    started, failed, done = (TaskMeta("a", status, None) for status in ("STARTED", "FAILURE", "SUCCESS"))
+    other = TaskMeta("b", "STARTED", None)
+    assert last_of_each([started, other, failed]) == {"a": failed, "b": other}
+    assert last_of_each([started, done, failed]) == {"a": done}
+    assert last_of_each([]) == {}
 
 
 def test_the_status_comes_first_and_fields_without_a_value_are_left_out_as_celery_does() -> None:

@@ -18,11 +18,11 @@ from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendError, SerializationError
 from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
 from tq.results.groups import Groups
+from tq.states import READY_STATES
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
 
-_READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 _EXTENDED = ("name", "args", "kwargs", "worker", "retries", "queue")
 _OPTIONAL = ("group_id", "parent_id")
 
@@ -56,7 +56,9 @@ class _Store:
         return {task_id: found for task_id in task_ids if (found := self.find(task_id))}
 
     def ready(self, task_ids: Sequence[str]) -> dict[str, _Document]:
-        return {i: document for i, document in self.find_all(task_ids).items() if document.status in _READY}
+        return {
+            i: document for i, document in self.find_all(task_ids).items() if document.status in READY_STATES
+        }
 
 
 class MemoryBackend(ResultBackend):

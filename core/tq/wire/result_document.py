@@ -8,6 +8,7 @@ Source: Celery 5.7, `celery.backends.base.Backend._get_result_meta` and `KeyValu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from tq.contracts.serializer import Serializer
 from tq.errors import BackendError, DecodeError, SerializationError
 from tq.records import TaskMeta
+from tq.states import SUCCESS
 from tq.wire.compression import compress, decompress
 
 _PLAIN = ("status", "result", "traceback", "children", "date_done")
@@ -70,6 +72,12 @@ def from_document(task_id: str, document: Any) -> TaskMeta:
         return msgspec.convert({"task_id": task_id, **document, "stamps": _stamps_of(document)}, TaskMeta)
     except (SerializationError, msgspec.ValidationError, UnicodeError, RecursionError) as exc:
         raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
+
+
+def last_of_each(batch: Sequence[TaskMeta]) -> dict[str, TaskMeta]:
+    """What a batch leaves of each task, by id: a SUCCESS stands, whatever comes after it."""
+    last = {meta.task_id: meta for meta in batch}
+    return last | {meta.task_id: meta for meta in batch if meta.status == SUCCESS}
 
 
 def plain_document(raw: bytes) -> bytes:

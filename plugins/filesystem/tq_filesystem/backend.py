@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tq.contracts.polling import looks
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendError
+from tq.states import READY_STATES
 from tq.wire.result_document import read_document, write_document
 from tq_filesystem.faults import backend_faults
 from tq_filesystem.files import Files, names, older, read
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 _KEY = "celery-task-meta-"
 _OWN = ".tq"
-_READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 _LOCKS = 64
 _FIRST_PAUSE = 0.002
 _LOOKS = 20
@@ -72,16 +73,13 @@ class FilesystemBackend(ResultBackend):
             return {task_id: meta for task_id, meta in found if meta is not None}
 
     def wait(self, task_ids: Sequence[str], timeout: float) -> Mapping[str, TaskMeta]:
-        until, pause = time.monotonic() + timeout, _FIRST_PAUSE
         seen: dict[str, tuple[int, int]] = {}
-        while True:
+        for _ in looks(timeout if task_ids else 0.0, _FIRST_PAUSE, self.options.poll_interval):
             changed = [task_id for task_id in task_ids if self._changed(task_id, seen)]
-            ready = {i: meta for i, meta in self.get(changed).items() if meta.status in _READY}
-            left = until - time.monotonic()
-            if ready or left <= 0 or not task_ids:
+            ready = {i: meta for i, meta in self.get(changed).items() if meta.status in READY_STATES}
+            if ready:
                 return ready
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, self.options.poll_interval)
+        return {}
 
     def forget(self, task_ids: Sequence[str]) -> None:
         with backend_faults(self._folder, "forget results"):

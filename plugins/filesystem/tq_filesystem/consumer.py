@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tq.contracts.broker import Consumer
+from tq.contracts.polling import looks
 from tq.errors import BrokerError, EncodeError, LeaseLost, PublishError
 from tq.records import Action, Delivery, Settlement
 from tq.wire.envelope import unpack
@@ -52,19 +53,15 @@ class FilesystemConsumer(Consumer):
         self._interrupted = False
 
     def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        until = time.monotonic() + wait
-        pause = _FIRST_PAUSE
-        while True:
+        for _ in looks(wait, _FIRST_PAUSE, self._pause):
             if self._interrupted:
                 self._interrupted = False
                 return ()
             with broker_faults(str(self._place.root), "receive messages"):
                 taken = self._take(limit)
-            left = until - time.monotonic()
-            if taken or left <= 0:
+            if taken:
                 return taken
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, self._pause)
+        return ()
 
     def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
         with broker_faults(str(self._place.root), "settle messages"):

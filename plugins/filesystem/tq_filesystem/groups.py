@@ -22,8 +22,18 @@ from typing import Any
 import msgspec
 
 from tq.contracts.serializer import Serializer
-from tq.errors import BackendError, SerializationError
 from tq.records import GroupCount, GroupPart, GroupStart
+from tq.wire.group_document import (
+    End,
+    end_of,
+    part_of,
+    read_end,
+    read_saved,
+    read_value,
+    write_end,
+    write_saved,
+    write_value,
+)
 from tq_filesystem.files import Files, names, older, read, ring
 from tq_filesystem.labels import file_name
 
@@ -37,17 +47,7 @@ class Head(msgspec.Struct, frozen=True):
     structure: bytes | None
 
 
-class End(msgspec.Struct, frozen=True, array_like=True):
-    """How a member ended."""
-
-    task_id: str
-    index: int
-    status: str
-    result: bytes
-
-
 _HEAD = msgspec.msgpack.Decoder(Head)
-_END = msgspec.msgpack.Decoder(End)
 
 
 class Groups:
@@ -61,7 +61,7 @@ class Groups:
 
     def start(self, group: GroupStart, fresh: bool) -> None:
         """Begin to count: the folder appears with all that belongs into it."""
-        structure = None if group.structure is None else self._write(group.structure)
+        structure = None if group.structure is None else write_value(group.structure, self._serializer)
         path, aside = self._path(group.group_id), self._files.aside / secrets.token_hex(12)
         for name in ("parts", "added"):
             self._files.folder(aside / name)
@@ -79,18 +79,15 @@ class Groups:
 
     def count(self, part: GroupPart) -> GroupCount:
         """Note one part."""
-        path, raw = self._path(part.group_id), self._write(part.result)
+        path, mine = self._path(part.group_id), end_of(part, self._serializer)
         head = self._head(path)
         if head is None or (path / "over").exists():
             return GroupCount()
         member = hashlib.sha256(f"{part.index}:{part.task_id}".encode("utf-8", "surrogatepass")).hexdigest()[
             :32
         ]
-        mine = End(part.task_id, part.index, part.status, raw)
         try:
-            first = (
-                mine if self._files.create(path / "parts" / member, msgspec.msgpack.encode(mine)) else None
-            )
+            first = mine if self._files.create(path / "parts" / member, write_end(mine)) else None
             # Linked first, counted then: whoever gets the last number finds all parts.
             counted = ring(path / "count")
         except FileNotFoundError:
@@ -114,17 +111,12 @@ class Groups:
 
     def save(self, group_id: str, structure: Any) -> None:
         """Keep the ids of a group."""
-        self._files.put(self._root / file_name(SAVED, group_id), self._write({"result": structure}))
+        self._files.put(self._root / file_name(SAVED, group_id), write_saved(structure, self._serializer))
 
     def load(self, group_id: str) -> Any | None:
         """The ids of a group, or None."""
         raw = read(self._root / file_name(SAVED, group_id))
-        if raw is None:
-            return None
-        try:
-            return self._serializer.loads(raw)["result"]
-        except (SerializationError, TypeError, KeyError) as exc:
-            raise BackendError(f"the saved group {group_id} cannot be read: {exc}") from exc
+        return None if raw is None else read_saved(group_id, raw, self._serializer)
 
     def forget(self, group_id: str) -> None:
         """Remove what `save` kept."""
@@ -158,8 +150,11 @@ class Groups:
         ends = [
             end for name in names(path / "parts") if (end := self._end(part.group_id, path / "parts" / name))
         ]
-        parts = [self._part(part.group_id, end) for end in sorted(ends, key=lambda end: end.index)]
-        structure = None if head.structure is None else self._load(part.group_id, head.structure)
+        ends.sort(key=lambda end: end.index)
+        parts = [part_of(part.group_id, end, self._serializer) for end in ends]
+        structure = None
+        if head.structure is not None:
+            structure = read_value(part.group_id, head.structure, self._serializer)
         return GroupCount(True, tuple(parts), structure)
 
     def _complete(self, path: Path, head: Head, counted: int) -> bool:
@@ -175,30 +170,12 @@ class Groups:
 
     def _end(self, group_id: str, path: Path) -> End | None:
         raw = read(path)
-        try:
-            return None if raw is None else _END.decode(raw)
-        except msgspec.MsgspecError as exc:
-            raise BackendError(f"a member of group {group_id} cannot be read: {exc}") from exc
-
-    def _part(self, group_id: str, end: End) -> GroupPart:
-        return GroupPart(group_id, end.index, end.task_id, end.status, self._load(group_id, end.result))
+        return None if raw is None else read_end(group_id, raw)
 
     def _remove(self, path: Path) -> None:
         aside = self._files.aside / secrets.token_hex(12)
         if self._files.move(path, aside):
             shutil.rmtree(aside, ignore_errors=True)
-
-    def _load(self, group_id: str, raw: bytes) -> Any:
-        try:
-            return self._serializer.loads(raw)
-        except SerializationError as exc:
-            raise BackendError(f"a member of group {group_id} cannot be read: {exc}") from exc
-
-    def _write(self, value: Any) -> bytes:
-        try:
-            return self._serializer.dumps(value)
-        except SerializationError as exc:
-            raise BackendError(f"a member of a group cannot be stored: {exc}") from exc
 
 
 def _younger(path: Path, moment: float) -> bool:

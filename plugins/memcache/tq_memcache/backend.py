@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tq.contracts.polling import looks
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendError, BackendUnavailable, EncodeError, ImproperlyConfigured
+from tq.states import READY_STATES
 from tq.wire.compression import compress
-from tq.wire.result_document import compress_document, read_document, write_document
+from tq.wire.result_document import compress_document, last_of_each, read_document, write_document
 from tq_memcache.faults import TOO_LARGE
 from tq_memcache.groups import Groups
 from tq_memcache.keys import Keys, lifetime
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
 
 _KEY = "celery-task-meta-"
-_READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 _SLICE = 128
 _TRIES = 200
 _FIRST_PAUSE = 0.005
@@ -53,9 +53,7 @@ class MemcacheBackend(ResultBackend):
         return f"MemcacheBackend({self._ring.shown!r})"
 
     def store(self, batch: Sequence[TaskMeta]) -> None:
-        last = {meta.task_id: meta for meta in batch}
-        # A SUCCESS in the batch stands, whatever comes after it.
-        last |= {meta.task_id: meta for meta in batch if meta.status == "SUCCESS"}
+        last = last_of_each(batch)
         final = {self._key(i): self._write(meta) for i, meta in last.items() if meta.status == "SUCCESS"}
         other = {self._key(i): self._write(meta) for i, meta in last.items() if meta.status != "SUCCESS"}
         for server, keys in self._ring.split(final, _SLICE):
@@ -71,15 +69,11 @@ class MemcacheBackend(ResultBackend):
         return {names[key]: read_document(names[key], raw, self.serializer) for key, raw in found.items()}
 
     def wait(self, task_ids: Sequence[str], timeout: float) -> Mapping[str, TaskMeta]:
-        until = time.monotonic() + timeout
-        pause = _FIRST_PAUSE
-        while True:
-            ready = {i: meta for i, meta in self.get(task_ids).items() if meta.status in _READY}
-            left = until - time.monotonic()
-            if ready or left <= 0 or not task_ids:
+        for _ in looks(timeout if task_ids else 0.0, _FIRST_PAUSE, self.options.poll_interval):
+            ready = {i: meta for i, meta in self.get(task_ids).items() if meta.status in READY_STATES}
+            if ready:
                 return ready
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, self.options.poll_interval)
+        return {}
 
     def forget(self, task_ids: Sequence[str]) -> None:
         for server, keys in self._ring.split({self._key(i) for i in task_ids}, _SLICE):

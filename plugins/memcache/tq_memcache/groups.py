@@ -20,11 +20,12 @@ from typing import Any
 import msgspec
 
 from tq.contracts.serializer import Serializer
-from tq.errors import BackendError, ChordError, SerializationError
+from tq.errors import ChordError
 from tq.records import GroupCount, GroupPart, GroupStart
 from tq.wire.exceptions import exception_document
+from tq.wire.group_document import end_of, part_of, read_saved, read_value, write_saved, write_value
 from tq_memcache.keys import Keys, digest, lifetime
-from tq_memcache.members import End, Head, Keep, line_of, lines_of
+from tq_memcache.members import Head, Keep, line_of, lines_of
 from tq_memcache.ring import Ring
 
 _SAVED = "celery-taskset-meta-"
@@ -45,7 +46,7 @@ class Groups:
         keep = self._keep(group.group_id)
         if not fresh and keep.head() is not None:
             return
-        structure = None if group.structure is None else self._write(group.structure)
+        structure = None if group.structure is None else write_value(group.structure, self._serializer)
         head = Head(secrets.token_hex(6), group.size, time.time(), structure)
         keep.open(head)
         if fresh:
@@ -60,7 +61,7 @@ class Groups:
         if head is None or head.ended:
             return GroupCount()
         line = line_of(part)
-        end = keep.first(head, line, End(part.task_id, part.index, part.status, self._write(part.result)))
+        end = keep.first(head, line, end_of(part, self._serializer))
         ended = keep.note(head, line)
         urgent = end.status != "SUCCESS" or ended is None
         if not urgent and head.claim is None and ended is not None and ended < head.expected:
@@ -82,19 +83,14 @@ class Groups:
 
     def save(self, group_id: str, structure: Any) -> None:
         """Keep the ids of a group."""
-        key, raw = self._keys.of(_SAVED, group_id), self._write({"result": structure})
+        key, raw = self._keys.of(_SAVED, group_id), write_saved(structure, self._serializer)
         self._ring.at(key).run("save a group", "set", key, raw, lifetime(self._live))
 
     def load(self, group_id: str) -> Any | None:
         """The ids of a group, or None."""
         key = self._keys.of(_SAVED, group_id)
         raw = self._ring.at(key).run("read a group", "get", key)
-        if raw is None:
-            return None
-        try:
-            return self._serializer.loads(raw)["result"]
-        except (SerializationError, TypeError, KeyError) as exc:
-            raise BackendError(f"the saved group {group_id} cannot be read: {exc}") from exc
+        return None if raw is None else read_saved(group_id, raw, self._serializer)
 
     def forget(self, group_id: str) -> None:
         """Remove what `save` kept."""
@@ -120,7 +116,7 @@ class Groups:
 
     def _answer(self, keep: Keep, part: GroupPart, head: Head, lines: list[str]) -> GroupCount:
         found = keep.ends(head, lines)
-        parts = [self._read(part.group_id, end) for end in found]
+        parts = [part_of(part.group_id, end, self._serializer) for end in found]
         failed = any(each.status != "SUCCESS" for each in parts)
         if len(parts) < (len(lines) if failed else head.expected):
             lost = ChordError(
@@ -130,7 +126,9 @@ class Groups:
                 GroupPart(part.group_id, part.index, part.task_id, "FAILURE", exception_document(lost))
             )
         parts.sort(key=lambda each: each.index)
-        structure = None if head.structure is None else self._load(part.group_id, head.structure)
+        structure = None
+        if head.structure is not None:
+            structure = read_value(part.group_id, head.structure, self._serializer)
         return GroupCount(True, tuple(parts), structure)
 
     def _keep(self, group_id: str) -> Keep:
@@ -138,18 +136,3 @@ class Groups:
         # Longer than `expires`, since only what is older than a quarter of it is touched again.
         live = None if not self._live else math.ceil(self._live * 1.25) + 1
         return Keep(self._ring.at(base), base, live, group_id)
-
-    def _read(self, group_id: str, end: End) -> GroupPart:
-        return GroupPart(group_id, end.index, end.task_id, end.status, self._load(group_id, end.result))
-
-    def _load(self, group_id: str, raw: bytes) -> Any:
-        try:
-            return self._serializer.loads(raw)
-        except SerializationError as exc:
-            raise BackendError(f"a member of group {group_id} cannot be read: {exc}") from exc
-
-    def _write(self, value: Any) -> bytes:
-        try:
-            return self._serializer.dumps(value)
-        except SerializationError as exc:
-            raise BackendError(f"a member of a group cannot be stored: {exc}") from exc

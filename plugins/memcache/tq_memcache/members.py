@@ -10,6 +10,7 @@ import msgspec
 
 from tq.errors import BackendError, BackendUnavailable
 from tq.records import GroupPart
+from tq.wire.group_document import End, read_end, write_end
 from tq_memcache.faults import TOO_LARGE
 from tq_memcache.keys import digest, lifetime
 from tq_memcache.ring import Server
@@ -40,17 +41,7 @@ class Head(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, added=(*self.added, task_id))
 
 
-class End(msgspec.Struct, frozen=True, array_like=True):
-    """How a member ended."""
-
-    task_id: str
-    index: int
-    status: str
-    result: bytes
-
-
 _HEAD = msgspec.msgpack.Decoder(Head)
-_END = msgspec.msgpack.Decoder(End)
 
 
 def line_of(part: GroupPart) -> str:
@@ -79,7 +70,7 @@ class Keep:
     def head_and_token(self) -> tuple[Head | None, Any]:
         """The same, with what `replace` needs."""
         raw, token = self._run("gets", self._base)
-        return (None if raw is None else self._decode(_HEAD, raw)), token
+        return (None if raw is None else self._read_head(raw)), token
 
     def put_head(self, head: Head) -> None:
         """Write it, whatever was there."""
@@ -120,14 +111,13 @@ class Keep:
 
     def first(self, head: Head, line: str, end: End) -> End:
         """Keep how a member ended, unless it is known; what is known."""
-        key, raw = self._key(head, line), msgspec.msgpack.encode(end)
+        key, raw = self._key(head, line), write_end(end)
         for _ in range(_TRIES):
             if self._run("add", key, raw, lifetime(self._live)):
                 return end
             found = self._run("get", key)
             if found is not None:
-                known: End = self._decode(_END, found)
-                return known
+                return read_end(self._group_id, found)
         raise self.contended()
 
     def note(self, head: Head, line: str) -> int | None:
@@ -152,7 +142,7 @@ class Keep:
         found: dict[str, bytes] = {}
         for keys in _slices([self._key(head, line) for line in lines]):
             found |= self._run("get_many", keys)
-        return [self._decode(_END, raw) for raw in found.values()]
+        return [read_end(self._group_id, raw) for raw in found.values()]
 
     def refresh(self, head: Head) -> None:
         """Let all of it live on, if a quarter of its life is over."""
@@ -174,10 +164,10 @@ class Keep:
     def _key(self, head: Head, name: str) -> str:
         return f"{self._base}-{head.epoch}-{name}"
 
-    def _decode(self, decoder: msgspec.msgpack.Decoder[Any], raw: bytes) -> Any:
+    def _read_head(self, raw: bytes) -> Head:
         try:
-            return decoder.decode(raw)
-        except msgspec.MsgspecError as exc:
+            return _HEAD.decode(raw)
+        except (msgspec.MsgspecError, UnicodeError) as exc:
             raise BackendError(f"group {self._group_id} cannot be read: {exc}") from exc
 
     def _run(self, method: str, *args: Any) -> Any:

@@ -10,15 +10,17 @@ group, `tq_structure`. Source: Celery 5.7, `celery.backends.mongodb`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from tq.contracts.polling import looks
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendUnavailable
+from tq.states import READY_STATES
+from tq.wire.result_document import last_of_each
 from tq_mongodb.documents import Documents
 from tq_mongodb.groups import DATE_DONE, Groups
 from tq_mongodb.options import BackendOptions, split_url
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
     from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
 
-_READY = ["SUCCESS", "FAILURE", "REVOKED"]
 _FIRST_PAUSE = 0.005
 _TRIES = 100
 
@@ -60,9 +61,7 @@ class MongoBackend(ResultBackend):
         return f"MongoBackend({self._store.shown!r})"
 
     def store(self, batch: Sequence[TaskMeta]) -> None:
-        last = {meta.task_id: meta for meta in batch}
-        # A SUCCESS in the batch stands, whatever comes after it.
-        last |= {meta.task_id: meta for meta in batch if meta.status == "SUCCESS"}
+        last = last_of_each(batch)
         now = self._store.now() if last else 0.0
         left = [self._documents.write(meta, now) for meta in last.values()]
         for _ in range(_TRIES):
@@ -78,14 +77,13 @@ class MongoBackend(ResultBackend):
         return self._find(task_ids, {}) if task_ids else {}
 
     def wait(self, task_ids: Sequence[str], timeout: float) -> Mapping[str, TaskMeta]:
-        until, pause = time.monotonic() + timeout, _FIRST_PAUSE
-        while True:
-            ready = self._find(task_ids, {"status": {"$in": _READY}}) if task_ids else {}
-            left = until - time.monotonic()
-            if ready or left <= 0 or not task_ids:
+        if not task_ids:
+            return {}
+        for _ in looks(timeout, _FIRST_PAUSE, self.options.poll_interval):
+            ready = self._find(task_ids, {"status": {"$in": list(READY_STATES)}})
+            if ready:
                 return ready
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, self.options.poll_interval)
+        return {}
 
     def forget(self, task_ids: Sequence[str]) -> None:
         which = {"_id": {"$in": list(task_ids)}}

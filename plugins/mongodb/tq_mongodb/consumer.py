@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pymongo import UpdateOne
 
 from tq.contracts.broker import Consumer
+from tq.contracts.polling import looks
 from tq.errors import BrokerError, LeaseLost
 from tq.records import Action, Delivery, Settlement
 from tq_mongodb.lives import Lives, Verdict
@@ -48,17 +49,14 @@ class MongoConsumer(Consumer):
         self._promoted = 0.0
 
     def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
-        until, pause = time.monotonic() + wait, _FIRST_PAUSE
-        while True:
+        for _ in looks(wait, _FIRST_PAUSE, self._pause):
             if self._interrupted:
                 self._interrupted = False
                 return ()
             taken = self._take(min(limit, _MOST))
-            left = until - time.monotonic()
-            if taken or left <= 0:
+            if taken:
                 return taken
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, self._pause)
+        return ()
 
     def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
         if not batch:

@@ -18,6 +18,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from tq.errors import BackendError, SerializationError
 from tq.records import GroupCount, GroupPart, GroupStart
+from tq.wire.group_document import unreadable_member
 from tq.wire.ids import new_id
 from tq_mongodb.documents import Documents
 from tq_mongodb.store import Mongo, Store, make_indexes
@@ -216,7 +217,7 @@ class Groups:
         try:
             return self._documents.load(stored)
         except SerializationError as exc:
-            raise BackendError(f"a member of group {part.group_id} cannot be read: {exc}") from exc
+            raise unreadable_member(part.group_id, exc) from exc
 
     def _now(self) -> dt.datetime:
         return self._documents.moment(self._store.now())

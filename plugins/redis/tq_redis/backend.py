@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tq.contracts.results import BackendCap, ResultBackend
-from tq.wire.result_document import read_document, write_document
+from tq.states import READY_STATES
+from tq.wire.result_document import last_of_each, read_document, write_document
 from tq_redis.address import Address
 from tq_redis.checkup import check_up
 from tq_redis.groups import Groups
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 
 _KEY = "celery-task-meta-"
-_READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 _SLICE = 256
 
 
@@ -69,9 +69,7 @@ class RedisBackend(ResultBackend):
         return self._prefix + meta.task_id, write_document(meta, self.serializer)
 
     def store(self, batch: Sequence[TaskMeta]) -> None:
-        last = {meta.task_id: meta for meta in batch}
-        # A SUCCESS in the batch stands, whatever comes after it.
-        last |= {meta.task_id: meta for meta in batch if meta.status == "SUCCESS"}
+        last = last_of_each(batch)
         found = [(meta.status == "SUCCESS", *self.document(meta)) for meta in last.values()]
         for at in range(0, len(found), _SLICE):
             part = found[at : at + _SLICE]
@@ -98,9 +96,9 @@ class RedisBackend(ResultBackend):
 
         def ready(channel: str, raw: bytes) -> bool:
             meta = read_document(names[channel], raw, self.serializer)
-            if meta.status in _READY:
+            if meta.status in READY_STATES:
                 read[meta.task_id] = meta
-            return meta.status in _READY
+            return meta.status in READY_STATES
 
         try:
             self._subscription.wait(list(names), ready, time.monotonic() + timeout)

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tq.contracts.serializer import Serializer
-from tq.errors import BackendError, SerializationError
+from tq.errors import SerializationError
 from tq.records import GroupCount, GroupPart, GroupStart
+from tq.wire.group_document import read_saved, unreadable_member, write_saved, write_value
 from tq_redis.link import pack
 from tq_redis.scripts import GROUP, PART
 from tq_redis.server import Request, Server
@@ -36,7 +37,7 @@ class Groups:
 
     def start(self, group: GroupStart, fresh: bool) -> None:
         """Begin to count."""
-        structure = "" if group.structure is None else self._write({"result": group.structure})
+        structure = "" if group.structure is None else write_saved(group.structure, self._serializer)
         self.change(group.group_id, "fresh" if fresh else "start", group.size, structure)
 
     def count(self, parts: Sequence[GroupPart]) -> list[GroupCount]:
@@ -60,13 +61,13 @@ class Groups:
     def save(self, group_id: str, structure: Any) -> None:
         """Keep the ids of a group."""
         live = (b"EX", self._live) if self._live else ()
-        command = pack((b"SET", self._prefix + group_id, self._write({"result": structure}), *live))
+        command = pack((b"SET", self._prefix + group_id, write_saved(structure, self._serializer), *live))
         self._server.call([command], "save a group")
 
     def load(self, group_id: str) -> Any | None:
         """The ids of a group, or None."""
         (raw,) = self._server.call([pack((b"GET", self._prefix + group_id))], "read a group")
-        return None if raw is None else self._structure(group_id, raw)
+        return None if raw is None else read_saved(group_id, raw, self._serializer)
 
     def forget(self, group_id: str) -> None:
         """Remove what `save` kept."""
@@ -79,7 +80,7 @@ class Groups:
 
     def _part(self, part: GroupPart) -> Request:
         index: Any = "+inf" if part.index < 0 else part.index
-        raw = self._write([1, part.task_id, part.status, part.result])
+        raw = write_value([1, part.task_id, part.status, part.result], self._serializer)
         failed = "0" if part.status == "SUCCESS" else "1"
         args = [f"{part.task_id}:{index}", raw, index, self._live, failed]
         return self._keys(part.group_id), args
@@ -89,25 +90,13 @@ class Groups:
             return GroupCount()
         raws, structure = reply
         parts = tuple(self._read(part.group_id, place, raw) for place, raw in enumerate(raws))
-        return GroupCount(
-            True, parts, None if structure is None else self._structure(part.group_id, structure)
-        )
+        if structure is not None:
+            structure = read_saved(part.group_id, structure, self._serializer)
+        return GroupCount(True, parts, structure)
 
     def _read(self, group_id: str, place: int, raw: bytes) -> GroupPart:
         try:
             _, task_id, status, result = self._serializer.loads(raw)
         except (SerializationError, TypeError, ValueError) as exc:
-            raise BackendError(f"a member of group {group_id} cannot be read: {exc}") from exc
+            raise unreadable_member(group_id, exc) from exc
         return GroupPart(group_id, place, task_id, status, result)
-
-    def _structure(self, group_id: str, raw: bytes) -> Any:
-        try:
-            return self._serializer.loads(raw)["result"]
-        except (SerializationError, TypeError, KeyError) as exc:
-            raise BackendError(f"the saved group {group_id} cannot be read: {exc}") from exc
-
-    def _write(self, value: Any) -> bytes:
-        try:
-            return self._serializer.dumps(value)
-        except SerializationError as exc:
-            raise BackendError(f"a member of a group cannot be stored: {exc}") from exc

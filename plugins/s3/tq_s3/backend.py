@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tq.contracts.polling import looks
 from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendError, BackendUnavailable
-from tq.wire.result_document import read_document, write_document
+from tq.states import READY_STATES
+from tq.wire.result_document import last_of_each, read_document, write_document
 from tq_s3.options import Options, plain_url, without_prefix
 from tq_s3.store import Store
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tq.records import TaskMeta
 
 _KEY = "celery-task-meta-"
-_READY = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 _LONGEST_KEY = 1024
 _TRIES = 50
 _FIRST_PAUSE = 0.05
@@ -52,9 +52,7 @@ class S3Backend(ResultBackend):
         return f"S3Backend({self._store.shown!r})"
 
     def store(self, batch: Sequence[TaskMeta]) -> None:
-        last = {meta.task_id: meta for meta in batch}
-        # A SUCCESS in the batch stands, whatever comes after it.
-        last |= {meta.task_id: meta for meta in batch if meta.status == "SUCCESS"}
+        last = last_of_each(batch)
         written = [(self._key(i), write_document(meta, self.serializer), meta) for i, meta in last.items()]
         self._store.each(self._write, written)
 
@@ -63,15 +61,11 @@ class S3Backend(ResultBackend):
         return {meta.task_id: meta for meta in found if meta is not None}
 
     def wait(self, task_ids: Sequence[str], timeout: float) -> Mapping[str, TaskMeta]:
-        until = time.monotonic() + timeout
-        pause = _FIRST_PAUSE
-        while True:
-            ready = {i: meta for i, meta in self.get(task_ids).items() if meta.status in _READY}
-            left = until - time.monotonic()
-            if ready or left <= 0 or not task_ids:
+        for _ in looks(timeout if task_ids else 0.0, _FIRST_PAUSE, self.options.poll_interval):
+            ready = {i: meta for i, meta in self.get(task_ids).items() if meta.status in READY_STATES}
+            if ready:
                 return ready
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, self.options.poll_interval)
+        return {}
 
     def forget(self, task_ids: Sequence[str]) -> None:
         if task_ids:
