@@ -40,13 +40,14 @@ class TestFile(ScheduleStoreConformance):
         return 0.1
 
 
-def test_a_file_that_is_no_schedule_is_named_and_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"mine", b'{"\xff": {}}'])
+def test_a_file_that_is_no_schedule_is_named_and_left_alone(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "schedule.json"
-    file.write_text("mine")
+    file.write_bytes(content)
     store = FileScheduleStore(f"file://{file}")
     with pytest.raises(BackendError, match=r"schedule\.json cannot be read"):
         store.save([Row(entry())])
-    assert file.read_text() == "mine"
+    assert file.read_bytes() == content
 
 
 def test_a_file_below_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

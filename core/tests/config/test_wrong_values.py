@@ -55,8 +55,9 @@ def test_a_wrong_environment_variable_is_named() -> None:
         _ = conf.worker_pool
 
 
-def test_malformed_json_in_the_environment_is_named() -> None:
-    conf = Settings(files=False, environ={"TQ_TASK_QUEUES": "[1"})
+@pytest.mark.parametrize("text", ["[1", '["\udcff"]'])
+def test_malformed_json_in_the_environment_is_named(text: str) -> None:
+    conf = Settings(files=False, environ={"TQ_TASK_QUEUES": text})
     with pytest.raises(ImproperlyConfigured, match=r"environment TQ_TASK_QUEUES\): expected JSON, but "):
         _ = conf.worker_pool
 

@@ -119,7 +119,7 @@ class FileScheduleStore(ScheduleStore):
             return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Page])
         except FileNotFoundError:
             return {}
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeError) as exc:
             raise BackendError(
                 f"the schedule in {self.path} cannot be read: {exc}; move the file away"
             ) from exc

@@ -40,7 +40,7 @@ def from_text(setting: Setting, text: str, origin: str) -> Any:
     """
     try:
         value = _structure(setting, text)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeError) as exc:
         raise ImproperlyConfigured(_sentence(setting, text, origin, f"expected JSON, but {exc}")) from None
     return convert(setting, value, origin, strict=False)
 

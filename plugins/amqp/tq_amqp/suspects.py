@@ -105,7 +105,7 @@ class Suspects:
             last = incoming.tag
             try:
                 note = _decode(incoming.body)
-            except msgspec.DecodeError as exc:
+            except (msgspec.DecodeError, UnicodeError) as exc:
                 logger.warning("the stream %s holds what is no note: %s", STREAM, exc)
                 continue
             if note.begin:
