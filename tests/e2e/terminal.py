@@ -29,8 +29,9 @@ class Terminal:
     def __enter__(self) -> Self:
         self._pid, self._descriptor = pty.fork()
         if self._pid == 0:
-            os.environ["TERM"] = "xterm"
-            os.execv(sys.executable, [sys.executable, "-m", "tq", *self._arguments])
+            # Not what C code has set beside it: readline sets COLUMNS, which would win over the terminal's size.
+            environment = {**os.environ, "TERM": "xterm"}
+            os.execve(sys.executable, [sys.executable, "-m", "tq", *self._arguments], environment)
         size = struct.pack("HHHH", 40, 140, 0, 0)
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, size)
         return self
