@@ -30,7 +30,7 @@ from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
 from tq_mongodb import MongoBackend, MongoBroker
 from tq_mongodb.faults import explain
-from tq_mongodb.options import split_url
+from tq_mongodb.options import durability, split_url
 
 
 def test_what_mongodb_knows_goes_to_mongodb() -> None:
@@ -41,6 +41,39 @@ def test_what_mongodb_knows_goes_to_mongodb() -> None:
     )
     assert split_url("mongodb://h?database=x&w=majority")[1] == "mongodb://h/?w=majority"
     assert split_url("mongodb+srv://cluster.example/db") == ("mongodb+srv://cluster.example/db",) * 2
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("", {"w": "majority", "journal": True}),
+        ("?retryWrites=false", {"w": "majority", "journal": True}),
+        ("?w=1", {}),
+        ("?Journal=false", {}),
+    ],
+)
+def test_writes_wait_for_the_journal_unless_the_url_says_otherwise(
+    query: str, wanted: dict[str, Any]
+) -> None:
+    assert durability(f"mongodb://host/db{query}") == wanted
+
+
+def test_what_was_accepted_survives_the_death_of_the_server(
+    mongodb_server: Callable[..., MongodbServer],
+) -> None:
+    server = mongodb_server()
+    url = server.new_database()
+    broker = MongoBroker(url)
+    try:
+        assert (
+            list(broker.publish([envelope("q", f"m{number}") for number in range(20)], timeout=20))
+            == [None] * 20
+        )
+        server.kill()
+        server.start()
+        assert broker.stats("q").ready == 20
+    finally:
+        broker.close()
 
 
 @pytest.mark.parametrize(

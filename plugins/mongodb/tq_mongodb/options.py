@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -45,6 +46,15 @@ def split_url(url: str) -> tuple[str, str]:
     known = [(name, value) for name, value in pairs if name.lower() in VALIDATORS]
     others = [(name, value) for name, value in pairs if name.lower() not in VALIDATORS]
     return _with(base, others), _with(base, known)
+
+
+def durability(url: str) -> dict[str, Any]:
+    """How long a write waits, where the URL does not say: until a majority has it, and its journal is on the disk.
+
+    Without the journal a server that is killed forgets what it acknowledged a moment before.
+    """
+    names = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    return {} if names & {"w", "journal", "j", "fsync"} else {"w": "majority", "journal": True}
 
 
 def _with(base: str, pairs: list[tuple[str, str]]) -> str:

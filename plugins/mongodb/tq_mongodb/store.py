@@ -23,7 +23,7 @@ from tq.errors import (
 )
 from tq.options import mask_url
 from tq_mongodb.faults import FAULTS, explain, refused_login
-from tq_mongodb.options import Options
+from tq_mongodb.options import Options, durability
 
 T = TypeVar("T")
 Mongo = Database[dict[str, Any]]
@@ -116,6 +116,7 @@ class Store:
             maxPoolSize=self._options.max_pool_size,
             connectTimeoutMS=milliseconds,
             serverSelectionTimeoutMS=milliseconds,
+            **durability(self._url),
         )
 
 
