@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import datetime as dt
 import os
 import select
 import time
@@ -11,7 +12,13 @@ from typing import Any
 from tests.processes import ledger
 from tq import TQ
 
-app = TQ("faults", set_as_current=False)
+EVERY = 0.5
+"""Seconds between two due times of `tick`."""
+app = TQ(
+    "faults",
+    set_as_current=False,
+    beat_schedule={"tick": {"task": "tests.faults.app.tick", "schedule": EVERY}},
+)
 
 
 def _begin(task: Any) -> None:
@@ -30,6 +37,22 @@ def work(self: Any, seconds: float) -> float:
     select.poll().poll(seconds * 1000)
     _end(self)
     return seconds
+
+
+@app.task(bind=True)
+def alone(self: Any, seconds: float) -> None:
+    """For calls of which one at a time may wait or run."""
+    _begin(self)
+    select.poll().poll(seconds * 1000)
+    _end(self)
+
+
+@app.task(bind=True)
+def tick(self: Any) -> None:
+    """A periodic task: its due time, counted in steps, stands in the ledger in place of its id."""
+    due = dt.datetime.fromisoformat(self.request.headers["due"]).timestamp()
+    for what in ("start", "end"):
+        ledger.write(what, round(due / EVERY), self.request.attempt, os.getpid(), time.time())
 
 
 @app.task(bind=True)

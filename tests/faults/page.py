@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from tests.faults.row import LEASE, Row
-from tests.faults.scenarios.scenario import Size
+from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stores import KINDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-PARTS = ("tq-core", "tq-redis", "tq-sql", "tq-prefork", "redis", "SQLAlchemy", "psycopg", "PyMySQL")
+PARTS = (
+    *("tq-core", "tq-redis", "tq-sql", "tq-amqp", "tq-sqs", "tq-filesystem", "tq-mongodb", "tq-prefork"),
+    *("redis", "SQLAlchemy", "psycopg", "PyMySQL", "boto3", "moto", "pymongo", "secantusdb"),
+)
+AGAIN = "Played again since then"
 COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("fault", lambda row: row.scenario),
     ("broker", lambda row: row.broker),
@@ -34,22 +39,48 @@ COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 )
 
 
-def write(rows: Sequence[Row], order: Sequence[str], name: str, size: Size, command: str) -> None:
-    """Put the table between the markers of the page; rows that were not played now stay as they are.
+def begin(scenarios: Sequence[Scenario], name: str, size: Size, command: str) -> None:
+    """Empty the table, for a run of everything."""
+    _change(lambda old: [_made(name, size, command), "", *_table({}, scenarios)])
 
-    `order`: all scenarios' titles.
-    """
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    old, _, after = rest.partition(END)
-    lines = _lines(old) | {
-        (row.scenario, row.broker): _line([cell(row) for _, cell in COLUMNS]) for row in rows
-    }
-    places = {(title, kind): at for at, (title, kind) in enumerate(itertools.product(order, KINDS))}
+
+def write(row: Row, scenarios: Sequence[Scenario], again: str = "") -> None:
+    """Put a row into its place in the table. `again`: the command, where it is no run of everything."""
+
+    def put(old: str) -> list[str]:
+        lines = _lines(old) | {(row.scenario, row.broker): _line([cell(row) for _, cell in COLUMNS])}
+        head = [line for line in old.strip().split("\n\n", 1)[0].splitlines() if line]
+        note = f"{AGAIN}: `{again}`."
+        if again and note not in head:
+            head.append(note)
+        return [*head, "", *_table(lines, scenarios)]
+
+    _change(put)
+
+
+def _change(make: Callable[[str], list[str]]) -> None:
+    with PAGE.open("r+") as page:
+        # Brokers are played side by side, by processes of their own.
+        fcntl.flock(page, fcntl.LOCK_EX)
+        before, _, rest = page.read().partition(BEGIN)
+        old, _, after = rest.partition(END)
+        text = "\n".join(make(old))
+        page.seek(0)
+        page.truncate()
+        page.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def _table(lines: Mapping[tuple[str, str], str], scenarios: Sequence[Scenario]) -> list[str]:
     titles = [title for title, _ in COLUMNS]
     table = [_line(titles), _line(["---"] * len(titles))]
-    table += [lines[key] for key in sorted(places.keys() & lines.keys(), key=places.__getitem__)]
-    text = "\n".join([_made(name, size, command), "", *table])
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    for scenario, kind in itertools.product(scenarios, KINDS):
+        if (scenario.title, kind) in lines:
+            table.append(lines[scenario.title, kind])
+    left_out = [_line(["not played", "on", "because"]), _line(["---"] * 3)]
+    for scenario in scenarios:
+        for reason, found in itertools.groupby(scenario.left_out().items(), key=lambda item: item[1]):
+            left_out.append(_line([scenario.title, ", ".join(kind for kind, _ in found), reason]))
+    return [*table, "", *left_out]
 
 
 def _made(name: str, size: Size, command: str) -> str:

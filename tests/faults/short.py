@@ -13,19 +13,23 @@ import pytest
 
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.scenarios.scenario import SHORT, Scenario, Skip, play
-from tests.faults.stores import Servers
+from tests.faults.stores import NEW, Servers
 from tests.services.catalog import ServiceMissing
 from tests.services.fixtures import unavailable
 
+MODULES = (
+    *("deaths", "servers", "disk", "network", "poison", "timers", "sharing", "clocks", "memory", "workflows"),
+)
 PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("redis", ("deaths", "clocks", "workflows")),
+    ("redis", ("deaths", "clocks", "workflows", "uniques", "schedulers")),
     ("redis", ("servers", "network")),
     ("redis", ("poison", "timers", "sharing", "memory")),
-    ("sqlite", ("deaths", "servers", "disk", "clocks")),
+    ("sqlite", ("deaths", "servers", "disk", "clocks", "uniques")),
     ("sqlite", ("poison", "timers", "sharing")),
-    ("postgresql", ("deaths", "servers", "network")),
+    ("postgresql", ("deaths", "servers", "network", "clocks")),
     ("postgresql", ("poison", "timers", "sharing")),
     ("mariadb", ("deaths", "servers", "network")),
+    *((kind, MODULES) for kind in NEW),
 )
 """Kinds of stores, and modules of `scenarios`."""
 

@@ -41,6 +41,8 @@ class Stage:
         self.notes: list[str] = []
         self.slack = 0.0
         """Seconds that a finished task may be on its way to the broker's books, beyond those of a quick machine."""
+        self.outlives_lease = False
+        """The fault takes longer than a lease, so that a worker rightly finds itself declared dead."""
         self.producer: Producer | None = None
         self.url = self.store.url
         if proxied:
@@ -48,7 +50,7 @@ class Stage:
             self.proxy = Proxy(self.store.server.port)
             self._stack.callback(self.proxy.close)
             self.url = self.store.behind(self.proxy.port)
-        self.backend = self.url
+        self.backend = self.url if self.store.results == self.store.url else self.store.results
         self.connect()
 
     def connect(self, **settings: Any) -> None:
@@ -79,10 +81,6 @@ class Stage:
         program = self._workers.start(*slot_option, *more, pool=pool, **given)
         self.programs.append(program)
         return program
-
-    def direct(self) -> None:
-        """Let workers started from now on go to the server without the proxy."""
-        self._workers.broker = self._workers.backend = self.store.url
 
     def flood(self, count: int, seconds: float) -> list[str]:
         """The same in large batches, for many."""
@@ -180,9 +178,10 @@ class Stage:
             eventually(all_ended, "all ends", seconds=math.inf, every=0.1)
             eventually(nothing_left, "empty books", seconds=RECOVERY + 10, every=0.1)
         except AssertionError as exc:
-            self.wrong.append(f"{exc} {self.stats()}")
+            dead = [letter.reason for letter in app.broker.dead_letters(QUEUE, limit=5)]
+            self.wrong.append(f"{exc} {self.stats()} {dead or ''}")
         faults = self.faults
-        if self.stalled():
+        if self.stalled() and not self.outlives_lease:
             # Then its tasks were given to others, and both may end.
             self.late.append(
                 "the machine stood still for longer than a lease, and a worker was taken for dead"

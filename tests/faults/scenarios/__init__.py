@@ -9,9 +9,11 @@ from tests.faults.scenarios import (
     memory,
     network,
     poison,
+    schedulers,
     servers,
     sharing,
     timers,
+    uniques,
     workflows,
 )
 from tests.faults.scenarios.scenario import Scenario
@@ -27,4 +29,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     *clocks.SCENARIOS,
     *memory.SCENARIOS,
     *workflows.SCENARIOS,
+    *uniques.SCENARIOS,
+    *schedulers.SCENARIOS,
 )

@@ -12,7 +12,7 @@ from tests.faults.row import Row
 from tests.faults.runs import Run
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import KNOWN_AFTER, Stage
-from tests.faults.stores import KINDS
+from tests.faults.stores import KINDS, NEW
 from tq.worker.watchdog import LOOKS, SHORTEST
 
 BODY = 0.02
@@ -23,7 +23,7 @@ def kill_tree(stage: Stage, size: Size, title: str) -> Row:
     """Two workers; again and again one of them dies whole, and another one starts."""
     # What is unlucky three times goes to the dead letters, which is another scenario.
     workers = [stage.worker(worker_max_attempts=100), stage.worker(worker_max_attempts=100)]
-    sent = stage.send(size.kills, LONG_BODY) + stage.send(size.tasks, BODY)
+    sent = stage.flood(size.kills, LONG_BODY) + stage.flood(size.tasks, BODY)
     for number in range(1, size.kills + 1):
         stage.ended(number * size.tasks // (size.kills + 2))
         if number == 1:
@@ -39,7 +39,7 @@ def kill_tree(stage: Stage, size: Size, title: str) -> Row:
 def kill_children(stage: Stage, size: Size, title: str) -> Row:
     """One worker; again and again one of its children dies while it runs something."""
     worker = stage.worker()
-    sent = stage.send(size.tasks, BODY) + stage.send(1, 1.0)
+    sent = stage.flood(size.tasks, BODY) + stage.flood(1, 1.0)
     for number in range(1, size.kills + 1):
         stage.ended(number * size.tasks // (size.kills + 2))
         victim: Run = random.choice(stage.until(stage.running, "a task under way"))
@@ -53,7 +53,7 @@ def kill_children(stage: Stage, size: Size, title: str) -> Row:
 def stop_and_start(stage: Stage, size: Size, title: str) -> Row:
     """TERM in the middle of the work, and another worker."""
     worker = stage.worker()
-    sent = stage.send(size.tasks, BODY)
+    sent = stage.flood(size.tasks, BODY)
     for number in (1, 2):
         stage.ended(number * size.tasks // 4)
         worker.stop()
@@ -100,8 +100,10 @@ def hanging_child(stage: Stage, size: Size, title: str) -> Row:
 
 SCENARIOS = (
     Scenario("SIGKILL of a whole worker", kill_tree, KINDS, short=KINDS),
-    Scenario("SIGKILL of a child", kill_children, KINDS),
+    Scenario("SIGKILL of a child", kill_children, KINDS, short=("redis", "sqlite", "postgresql", *NEW)),
     Scenario("SIGKILL of the parent alone", kill_supervisor, KINDS, short=("redis", "sqlite")),
-    Scenario("a child that hangs for ever", hanging_child, ("redis", "sqlite", "postgresql"), short=()),
-    Scenario("TERM and a new worker, twice", stop_and_start, KINDS),
+    Scenario("a child that hangs for ever", hanging_child, KINDS, short=()),
+    Scenario(
+        "TERM and a new worker, twice", stop_and_start, KINDS, short=("redis", "sqlite", "postgresql", *NEW)
+    ),
 )

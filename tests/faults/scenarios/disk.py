@@ -81,4 +81,11 @@ def _small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run([*sudo, "umount", "--lazy", str(folder)], check=True)
 
 
-SCENARIOS = (Scenario("disk full for a while", disk_full, ("sqlite",)),)
+SCENARIOS = (
+    Scenario(
+        "disk full for a while",
+        disk_full,
+        ("sqlite",),
+        because="about a disk that the worker writes to itself; a server that refuses writes is another row",
+    ),
+)

@@ -50,4 +50,12 @@ def _sizes(worker: Program) -> dict[int, float]:
     return sizes
 
 
-SCENARIOS = (Scenario("memory over many tasks", growth, ("redis", "sqlite"), short=("redis",)),)
+SCENARIOS = (
+    Scenario(
+        "memory over many tasks",
+        growth,
+        ("redis", "sqlite", "postgresql", "mariadb", "rabbitmq", "filesystem"),
+        short=("redis", "rabbitmq"),
+        because="an emulator of this speed would take an hour over it",
+    ),
+)

@@ -16,6 +16,7 @@ FIRST = 30
 
 def refused(stage: Stage, size: Size, title: str) -> Row:
     """Nobody can connect for some seconds, while a producer goes on."""
+    stage.outlives_lease = True
     stage.worker()
     stage.produce(BODY)
     stage.ended(FIRST)
@@ -28,6 +29,7 @@ def refused(stage: Stage, size: Size, title: str) -> Row:
 
 def hanging(stage: Stage, size: Size, title: str) -> Row:
     """All connections stand still for some seconds, then go on."""
+    stage.outlives_lease = True
     stage.worker()
     stage.produce(BODY)
     stage.ended(FIRST)
@@ -94,7 +96,15 @@ def _go_on(stage: Stage, title: str, since: float | None, recovery: float | None
 SCENARIOS = (
     Scenario("connection refused for a while", refused, SERVERS, proxied=True, short=("redis",)),
     Scenario("connections hang for a while", hanging, SERVERS, proxied=True),
-    Scenario("half-open connections", half_open, SERVERS, proxied=True, short=SERVERS),
-    Scenario("connections cut", cut, SERVERS, proxied=True),
+    Scenario(
+        "half-open connections",
+        half_open,
+        SERVERS,
+        proxied=True,
+        short=("redis", "postgresql", "mariadb", "rabbitmq"),
+    ),
+    Scenario(
+        "connections cut", cut, SERVERS, proxied=True, short=("redis", "postgresql", "rabbitmq", "mongodb")
+    ),
     Scenario("100 ms of delay each way", slow, SERVERS, proxied=True, short=("redis",)),
 )

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from tests.faults.row import Row
 from tests.faults.stage import Stage
-from tests.faults.stores import Servers
+from tests.faults.stores import DURABLE, KINDS, SERVERS, Servers
+
+NO_LINE = "there is no server that could stop, nor a line to it"
+FORGETFUL = "the emulator of SQS forgets everything when it stops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,26 @@ class Scenario:
     proxied: bool = False
     short: tuple[str, ...] = ("redis", "sqlite", "postgresql")
     """On which of these the short form is played."""
+    because: str = ""
+    """Why it is not played on the other brokers, beyond `NO_LINE` and `FORGETFUL`."""
 
     @property
     def name(self) -> str:
         """The name of its function."""
         return self.play.__name__
+
+    def left_out(self) -> dict[str, str]:
+        """Why it is not played on each of the brokers that it leaves out."""
+        return {kind: self._reason(kind) for kind in KINDS if kind not in self.brokers}
+
+    def _reason(self, kind: str) -> str:
+        if self.because:
+            return self.because
+        if kind not in SERVERS:
+            return NO_LINE
+        if kind not in DURABLE:
+            return FORGETFUL
+        raise AssertionError(f"{self.name} says not why it leaves out {kind}")
 
 
 def play(scenario: Scenario, kind: str, size: Size, servers: Servers, folder: Path) -> Row:

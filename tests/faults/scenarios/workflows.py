@@ -9,10 +9,10 @@ from tests.faults.app import count_up, member
 from tests.faults.row import Row
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import Stage
+from tests.faults.stores import KINDS
 from tq import ChordError, chord
 
 BODY = 0.02
-KINDS = ("redis", "sqlite", "postgresql")
 
 
 def chords(stage: Stage, size: Size, title: str) -> Row:
