@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
+from tests.services.redis import RedisServer
 from tq.brokers.memory import MemoryBroker
 from tq.contracts.broker import Cap
 
-from .conftest import Tq
+from .conftest import Start, Tq
 
 SHOP = ("-A", "shop")
 
@@ -37,7 +39,23 @@ def test_a_broker_that_cannot_say_is_named(tq: Tq, monkeypatch: pytest.MonkeyPat
     assert ended.err.startswith("Error: MemoryBroker cannot say what lies in its queues")
 
 
-def test_queues_on_redis_are_shown(tq: Tq, redis_url: str) -> None:
+def test_queues_on_redis_are_shown_with_their_age(tq: Tq, redis_url: str) -> None:
     tq("-b", redis_url, "call", "shop.add", "--queue", "mails")
-    ended = tq("-b", redis_url, "queues", "-Q", "mails", "--json")
-    assert [(queue["name"], queue["ready"]) for queue in json.loads(ended.out)] == [("mails", 1)]
+    (queue,) = json.loads(tq("-b", redis_url, "queues", "-Q", "mails", "--json").out)
+    assert (queue["name"], queue["ready"]) == ("mails", 1)
+    assert 0 <= queue["oldest_age"] < 60
+
+
+def test_queues_are_watched_over_a_restart_of_their_broker(
+    start: Start, redis_server: Callable[..., RedisServer]
+) -> None:
+    server = redis_server()
+    program = start("-b", server.url, "queues", "--json", "--watch", "0.1")
+    program.wait_for('"name":"celery"', times=2)
+    server.stop()
+    program.wait_for("reconnecting: ")
+    server.start()
+    seen = program.output.count('"name":"celery"')
+    program.wait_for('"name":"celery"', times=seen + 2)
+    program.interrupt()
+    assert program.wait() == 0

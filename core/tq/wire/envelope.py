@@ -21,6 +21,8 @@ from tq.wire.saferepr import saferepr
 
 PARKED = "tq_parked"
 """A property that says: the broker keeps this message until its `eta`, so a reader must not wait again."""
+READY_AT = "tq_ready_at"
+"""A property, the last one: the unix time at which the message was sent, or will be due, by its sender's clock."""
 
 
 class _Out(
@@ -51,8 +53,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_In).decode
 
 
-def pack(envelope: Envelope, *, parked: bool | None = None) -> bytes:
-    """Write the JSON envelope. `parked` says whether the broker itself keeps the delay (default: it does).
+def pack(envelope: Envelope, *, parked: bool | None = None, ready_at: float | None = None) -> bytes:
+    """Write the JSON envelope. `parked` says whether the broker itself keeps the delay (default: it does);
+    `ready_at` becomes the property of that name, for brokers that cannot know it otherwise.
 
     Raises `EncodeError` where a header or property has no JSON form.
     """
@@ -69,6 +72,10 @@ def pack(envelope: Envelope, *, parked: bool | None = None) -> bytes:
     }
     if envelope.delay > 0 if parked is None else parked:
         properties[PARKED] = True
+    if ready_at is not None:
+        # A message that is sent again carries that of before, elsewhere.
+        properties.pop(READY_AT, None)
+        properties[READY_AT] = round(ready_at, 3)
     out = _Out(message.body, message.content_encoding, message.content_type, message.headers, properties)
     try:
         return _encode_any(out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,6 +83,30 @@ def test_what_nobody_gave_a_priority_lies_where_celery_takes_it(kit: BrokerKit, 
     assert document["properties"]["body_encoding"] == "base64"
     assert document["properties"]["delivery_info"] == {"exchange": "", "routing_key": "celery"}
     assert document["properties"]["delivery_tag"]
+
+
+def test_the_oldest_age_is_what_the_senders_say(kit: BrokerKit, raw: Any) -> None:
+    broker = kit.broker()
+    raw.lpush("celery", kombus("from-celery"))
+    assert broker.stats("celery").oldest_age is None
+    kit.send(broker, "celery", "late", priority=5)
+    raw.lpush("celery", json.dumps({"headers": {"note": '"tq_ready_at":1}}'}, "properties": {}}))
+    fresh = broker.stats("celery").oldest_age
+    assert fresh is not None and 0 <= fresh < 60
+    document = json.loads(raw.lindex("tq:{celery}:p5", 0))
+    document["properties"]["tq_ready_at"] = time.time() - 1000
+    # Blanks as Python writes them, and none as here.
+    for separators in ((", ", ": "), (",", ":")):
+        raw.lset("tq:{celery}:p5", 0, json.dumps(document, separators=separators))
+        old = broker.stats("celery").oldest_age
+        assert old is not None and 999 < old < 1060
+
+
+def test_what_was_delayed_waits_from_when_it_is_due(kit: BrokerKit, raw: Any) -> None:
+    kit.send(kit.broker(), "celery", "later", delay=500.0)
+    (member,) = raw.zrange("tq:{celery}:delayed", 0, -1)
+    sent = json.loads(member[member.index(b"{") :])["properties"]["tq_ready_at"]
+    assert 400 < sent - time.time() <= 500
 
 
 def test_what_goes_back_uncharged_is_byte_for_byte_what_came(kit: BrokerKit, raw: Any) -> None:

@@ -21,6 +21,7 @@ from tq.records import (
     QueueStats,
     Revocation,
 )
+from tq_redis.ages import END, oldest_age
 from tq_redis.announcing import Announcing
 from tq_redis.backend import RedisBackend
 from tq_redis.checkup import check_up
@@ -33,7 +34,7 @@ from tq_redis.options import BrokerOptions, refuse_explained
 from tq_redis.outgoing import LARGEST, Outbox
 from tq_redis.publisher import Publisher
 from tq_redis.revocations import Revocations
-from tq_redis.scripts import PURGE, UNLOCK
+from tq_redis.scripts import AGES, PURGE, UNLOCK
 from tq_redis.server import Server
 from tq_redis.settling import Document
 
@@ -148,9 +149,17 @@ class RedisBroker(Broker):
         )
         inflight = [keys.inflight(raw.decode()) for raw in consumers[::2]]
         held = self._server.call([pack((b"HLEN", key)) for key in inflight], doing)
+        filled = [key for key, length in zip(keys.lists, lengths, strict=True) if length]
+        ends = self._server.run(AGES, filled, [END], doing) if filled else []
         alive = sum(float(deadline) > int(now[0]) * 1000 for deadline in consumers[1::2])
         return QueueStats(
-            queue, ready=sum(lengths), delayed=delayed, in_flight=sum(held), dead=dead, consumers=alive
+            queue,
+            ready=sum(lengths),
+            delayed=delayed,
+            in_flight=sum(held),
+            dead=dead,
+            oldest_age=oldest_age(ends, int(now[0]) + int(now[1]) / 1e6),
+            consumers=alive,
         )
 
     def purge(self, queue: str) -> int:

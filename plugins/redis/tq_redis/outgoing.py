@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from tq.errors import EncodeError, PublishError
@@ -50,7 +51,11 @@ class Outbox:
         delay_ms = 0 if self._celery_workers else max(0, round(envelope.delay * 1000))
         try:
             # A Celery worker waits for the `eta` itself, so the message must not say that it has waited.
-            data = pack(envelope, parked=False if self._celery_workers else None)
+            data = pack(
+                envelope,
+                parked=False if self._celery_workers else None,
+                ready_at=time.time() + max(0.0, envelope.delay),
+            )
         except EncodeError as exc:
             raise PublishError(f"cannot publish to queue {envelope.queue!r}: {exc}") from exc
         if len(data) > LARGEST:
