@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tq.cli.output import write_columns, write_json
+from tq.cli.plugin_check import check
 from tq.cli.plugin_new import new
 from tq.plugins import registry
 
@@ -42,3 +43,4 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
 
 
 plugins.add_command(new)
+plugins.add_command(check)

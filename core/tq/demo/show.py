@@ -17,8 +17,9 @@ from tq.demo.totals import SHOWN, Figures, Outcome, Totals
 
 
 @contextmanager
-def live_bar(total: int, *, quiet: bool) -> Iterator[Progress]:
-    """A progress bar on stderr; lines where that is no terminal, nothing where it shall be `quiet`."""
+def live_bar(total: int, *, quiet: bool, doing: str = "counting") -> Iterator[Progress]:
+    """A progress bar on stderr that says what is being done; lines where that is no terminal, nothing where it shall
+    be `quiet`."""
     if quiet:
         yield lambda done, failed: None
         return
@@ -27,12 +28,12 @@ def live_bar(total: int, *, quiet: bool) -> Iterator[Progress]:
         return
     parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*parts, console=Console(stderr=True), transient=True) as bar:
-        job = bar.add_task("counting", total=total)
-        yield lambda done, failed: bar.update(job, completed=done, description=_words(failed))
+        job = bar.add_task(doing, total=total)
+        yield lambda done, failed: bar.update(job, completed=done, description=_words(doing, failed))
 
 
-def _words(failed: int) -> str:
-    return f"counting, {failed} failed" if failed else "counting"
+def _words(doing: str, failed: int) -> str:
+    return f"{doing}, {failed} failed" if failed else doing
 
 
 def _lines(total: int) -> Progress:

@@ -155,14 +155,14 @@ def _build(kind: Kind, address: Address, build: Callable[[], T]) -> T:
         raise
     except Exception as exc:
         shown = mask_url(address.url)
-        cause = _without_password(str(exc), address.url)
+        cause = without_password(str(exc), address.url)
         raise PluginError(
             f"the {kind.noun} for {shown} cannot be made: {type(exc).__name__}: {cause}"
         ) from exc
 
 
-def _without_password(text: str, url: str) -> str:
-    """A driver's own text may quote the URL or a part of it, decoded or not."""
+def without_password(text: str, url: str) -> str:
+    """Somebody else's text about `url`, which may quote it or a part of it, decoded or not."""
     user = url.partition("://")[2].rpartition("@")[0]
     password = user.partition(":")[2]
     for secret in filter(None, (url, password, unquote(password))):
