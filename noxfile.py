@@ -82,7 +82,9 @@ def faults(session: nox.Session) -> None:
     """Play all faults in their long form and write docs/reliability.md; arguments go to tests/faults."""
     _install(session, "test")
     session.run("python", "-m", "tests.services.install")
-    session.run("python", "-m", "tests.faults", *(session.posargs or ("--size", "long", "--write")))
+    session.run(
+        "python", "-m", "tests.faults", *(session.posargs or ("--size", "long", "--write", "--jobs", "4"))
+    )
 
 
 @nox.session

@@ -34,18 +34,35 @@ class Fault:
     end: float
 
 
+class Book:
+    """Executions, read line by line from a ledger that grows."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        """In the order of their starts."""
+        self.ends = 0
+        self.ended: set[str] = set()
+        """Tasks of which one execution at least has ended."""
+        self._open: dict[tuple[str, str], Run] = {}
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take in what is new."""
+        for line in lines:
+            what, task_id, attempt, pid, when = line.split()
+            if what == "start":
+                run = self._open[task_id, pid] = Run(task_id, int(attempt), int(pid), float(when))
+                self.runs.append(run)
+            else:
+                self._open.pop((task_id, pid)).end = float(when)
+                self.ends += 1
+                self.ended.add(task_id)
+
+
 def read_runs(lines: Iterable[str]) -> list[Run]:
     """All executions, in the order of their starts."""
-    runs: list[Run] = []
-    open_runs: dict[tuple[str, str], Run] = {}
-    for line in lines:
-        what, task_id, attempt, pid, when = line.split()
-        if what == "start":
-            run = open_runs[task_id, pid] = Run(task_id, int(attempt), int(pid), float(when))
-            runs.append(run)
-        else:
-            open_runs.pop((task_id, pid)).end = float(when)
-    return runs
+    book = Book()
+    book.read(lines)
+    return book.runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.faults.app import app, work
 from tests.faults.producer import Producer
 from tests.faults.proxy import Proxy
 from tests.faults.row import LEASE, RECOVERY, Row
-from tests.faults.runs import Fault, Run, Tally, read_runs, tally
+from tests.faults.runs import Book, Fault, Run, Tally, tally
 from tests.faults.stores import QUEUE, Servers, Store
 from tests.processes import Ledger, Program, Workers, eventually
 from tq import group
@@ -34,6 +34,7 @@ class Stage:
         self.folder = folder
         self.store: Store = servers.store(kind, folder)
         self.ledger = Ledger(folder / "ledger.txt")
+        self._book = Book()
         self.faults: list[Fault] = []
         self.wrong: list[str] = []
         self.late: list[str] = []
@@ -117,7 +118,12 @@ class Stage:
 
     def runs(self) -> list[Run]:
         """All executions until now."""
-        return read_runs(self.ledger.lines())
+        return self.book().runs
+
+    def book(self) -> Book:
+        """All that the ledger says until now."""
+        self._book.read(self.ledger.new_lines())
+        return self._book
 
     def running(self, *, since: float = 0.0) -> list[Run]:
         """Executions of processes that live, under way for at least so long."""
@@ -127,7 +133,7 @@ class Stage:
     def ended(self, count: int, seconds: float = 60.0) -> None:
         """Wait until so many executions have ended."""
         eventually(
-            lambda: sum(run.end is not None for run in self.runs()) >= count,
+            lambda: self.book().ends >= count,
             lambda: f"{count} ends; {len(self.runs())} started",
             seconds=seconds,
         )
@@ -163,12 +169,12 @@ class Stage:
 
         def all_ended() -> bool:
             nonlocal ends, newest
-            ended = [run.task_id for run in self.runs() if run.end is not None]
-            if len(ended) > ends:
-                ends, newest = len(ended), time.monotonic()
+            book = self.book()
+            if book.ends > ends:
+                ends, newest = book.ends, time.monotonic()
             if time.monotonic() - newest > seconds:
                 raise AssertionError(f"nothing ended for {seconds:g} s;")
-            return wanted <= set(ended)
+            return wanted <= book.ended
 
         def nothing_left() -> bool:
             left = self.stats()

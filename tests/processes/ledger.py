@@ -23,11 +23,21 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._read = 0
         path.touch()
 
     def lines(self) -> list[str]:
         """Return all lines, oldest first."""
         return self.path.read_text().splitlines()
+
+    def new_lines(self) -> list[str]:
+        """Return the lines that came since the last call, oldest first."""
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            found = file.read()
+        whole = found[: found.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return whole.decode().splitlines()
 
     def counts(self) -> Counter[str]:
         """Return how often each line was written."""
