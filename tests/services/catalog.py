@@ -101,6 +101,15 @@ SERVICES = {
             apt=("rabbitmq-server",),
             brew=("rabbitmq",),
         ),
+        # No server, but a program that a test needs in the same way; it does not run on macOS.
+        Service(
+            name="valgrind",
+            programs=("valgrind",),
+            places=("/usr/bin",),
+            apt=("valgrind",),
+            brew=(),
+            optional=sys.platform == "darwin",
+        ),
     )
 }
 
