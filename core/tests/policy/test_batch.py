@@ -17,7 +17,7 @@ def test_it_stays_between_the_slots_and_the_largest(
     size = BatchSize(slots=slots, largest=largest)
     for count, seconds in seen:
         size.observe(count, seconds)
-        assert slots <= size.limit <= max(slots, largest)
+        assert slots <= size.limit <= largest + (slots if slots > 1 else 0)
 
 
 def test_it_begins_with_one_delivery_for_each_slot() -> None:
@@ -30,7 +30,16 @@ def test_for_bodies_that_cost_nothing_it_grows_to_the_largest(slots: int) -> Non
     size = BatchSize(slots=slots)
     for _ in range(6):
         size.observe(size.limit, 0.0)
-    assert size.limit == LARGEST
+    assert size.limit == LARGEST + (slots if slots > 1 else 0)
+
+
+@given(slots=st.integers(2, 2000), seconds=st.floats(0.001, 100))
+def test_slots_have_those_at_hand_that_start_within_the_target(slots: int, seconds: float) -> None:
+    size = BatchSize(slots=slots)
+    for _ in range(6):
+        size.observe(1, seconds)
+    soon = int(TARGET * slots / seconds)
+    assert size.limit == slots + (min(soon, LARGEST) if soon * 4 >= slots else 0)
 
 
 @given(slots=st.integers(1, 32))

@@ -157,7 +157,8 @@ class Job(Protocol):
 
 
 Spawn = Callable[[Job, Seat], None]
-"""Start a job soon, and return at once. Called on the engine's thread, never for more jobs than seats."""
+"""Start a job soon, and return at once; never for more jobs than seats. Called on the engine's thread, and on the one on
+which a body has just ended: within its `Job.run` or `Job.arun`, for the next job on the same seat."""
 
 
 class Engine(Protocol):
@@ -223,6 +224,17 @@ class PoolSetup(Protocol):
 
     def child_ended(self, seat: Seat) -> None:
         """The process behind `seat` ended as it should, and gave back what it had."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """What a `PoolSetup` may have besides, for pools whose children can be stopped and looked at before they are killed."""
+
+    def condemn(self, seat: Seat, *, revoked: bool) -> None:
+        """The process behind `seat` is stopped (SIGSTOP), and is killed next for what it runs: for its hard deadline, or
+        as revoked. Called before that, for brokers that hand out again what a dead process held before anybody could
+        say otherwise. Never raises; returns when that is done, or could not be done in a few seconds. One of the four
+        reports follows all the same."""
 
 
 class Pool(ABC):

@@ -14,21 +14,24 @@ TARGET = 0.015
 LARGEST = 256
 _WEIGHT = 0.3
 _GROWTH = 8
+_OFTEN = 4
+"""Where one body in so many ends within the target, it pays to have the next ones at hand."""
 
 
 class BatchSize:
-    """An adaptive batch size. `limit` is what to ask for next; tell `observe` how the last batch went."""
+    """An adaptive batch size. `limit` is what to have at most, with what runs in several slots; tell `observe` how the
+    last batch went."""
 
     def __init__(self, *, target: float = TARGET, largest: int = LARGEST, slots: int = 1) -> None:
         self._target = target * slots
-        self._largest = max(largest, slots)
-        self._smallest = slots
+        self._slots = slots
+        self._largest = slots + largest if slots > 1 else largest
         self._average: float | None = None
         self.limit = slots
 
     def restart(self) -> None:
         """The next batch is as small as the first one was."""
-        self.limit = self._smallest
+        self.limit = self._slots
 
     def observe(self, count: int, seconds: float) -> None:
         """`count` bodies took `seconds` together (divided by the slots that ran them)."""
@@ -41,4 +44,7 @@ class BatchSize:
         else:
             self._average += _WEIGHT * (sample - self._average)
         wanted = int(self._target / self._average)
-        self.limit = max(self._smallest, min(wanted, self.limit * _GROWTH, self._largest))
+        if self._slots > 1:
+            # So many that the seats do not wait for the next ones; none where few seats become free meanwhile.
+            wanted = self._slots + (wanted if wanted * _OFTEN >= self._slots else 0)
+        self.limit = max(self._slots, min(wanted, self.limit * _GROWTH, self._largest))

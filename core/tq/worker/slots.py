@@ -1,7 +1,8 @@
 """The engine that runs several bodies at once through the pool's `spawn` (threads, greenlets, a loop).
 
-One thread receives, starts and settles. A body that ends leaves its settlement in a queue and wakes that
-thread; settlements of bodies that end together travel together.
+One thread receives, admits and settles. What is admitted and has no seat yet is ready: the thread or loop on which a
+body ends starts the next one at once, and wakes the engine when few are left or a seat is free. So a body that
+ends costs no change of threads, and settlements of bodies that end together travel together.
 
 The first body of a fresh engine, and each one whose last holder died, begins alone: the first of a batch, and
 nothing else is started before it has ended or a heartbeat has named it. So when it ends the process at once, the
@@ -13,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -28,10 +30,13 @@ from tq.worker.engine import IDLE_WAIT, NO_WORKER_LIMITS, PATIENCE, Limits, drai
 from tq.worker.execute import Executor
 from tq.worker.link import Link, Stores
 from tq.worker.outcome import Outcome
+from tq.worker.plan import TaskPlan
 from tq.worker.run import Run, TimeLimits
 
 logger = logging.getLogger("tq.worker")
 
+_ADMITTED_TOGETHER = 32
+"""Deliveries that are read before the first of them start."""
 ALONE = 1.0
 """Seconds that a suspect runs alone, at most: until the next heartbeat, which names it; less with short leases."""
 
@@ -39,16 +44,29 @@ ALONE = 1.0
 class SlotJob:
     """One admitted delivery on its seat; see `tq.contracts.pool.Job`."""
 
-    __slots__ = ("_engine", "_limits", "generation", "is_coroutine", "record", "seat", "soft_time_limit")
+    __slots__ = (
+        "_engine",
+        "_limits",
+        "generation",
+        "is_coroutine",
+        "needs_stores",
+        "record",
+        "seat",
+        "soft_time_limit",
+    )
 
-    def __init__(self, engine: SlotsEngine, record: Run, seat: Seat, limits: TimeLimits) -> None:
+    seat: Seat
+    """Where it runs, from its start on."""
+
+    def __init__(self, engine: SlotsEngine, record: Run, plan: TaskPlan, limits: TimeLimits) -> None:
         self._engine = engine
         self._limits = limits
         self.generation = engine.generation
         self.record = record
-        self.seat = seat
         self.soft_time_limit = limits[0]
-        self.is_coroutine = bool(record.plan and record.plan.is_coroutine)
+        self.is_coroutine = plan.is_coroutine
+        self.needs_stores = plan.track_started or not plan.acks_late
+        """Whether something must be stored before it runs: then the engine's own thread starts it."""
 
     def revoke(self) -> None:
         """What ends the body by force from now on is a revocation."""
@@ -93,6 +111,11 @@ class SlotsEngine:
         self._size = BatchSize(slots=len(seats), largest=largest_batch)
         self._free: deque[Seat] = deque(seats)
         self._backlog: deque[Delivery] = deque()
+        self._ready: deque[SlotJob] = deque()
+        self._low = 0
+        """So few that are ready are a reason to receive more."""
+        self._seating = threading.Lock()
+        """Held while a seat changes hands: between a body's end and the next one's start nobody may see it empty."""
         self._running: dict[Seat, SlotJob] = {}
         self._done: deque[tuple[int, Settlement]] = deque()
         self._times: deque[float] = deque()
@@ -131,7 +154,7 @@ class SlotsEngine:
 
     def waiting(self) -> Iterable[Delivery]:
         """What waits for a seat."""
-        return self._backlog
+        return [*(job.record.delivery for job in self._ready.copy()), *self._backlog]
 
     def parked(self) -> Sequence[tuple[float, Delivery]]:
         """What is not due yet."""
@@ -141,15 +164,17 @@ class SlotsEngine:
 
     def _receive(self) -> None:
         self._observe()
+        wanted = self._size.limit - len(self._running) - len(self._ready)
+        limit = 1 if self._fresh else max(len(self._free), wanted)
+        if limit <= 0:
+            return
         self._receiving = True
-        done = self._settlements()
-        limit = 1 if self._fresh else max(len(self._free), self._size.limit - len(self._running))
-        wait = 0.0 if self._backlog else self._idle_wait
-        received = self._link.turn(done, limit, wait)
+        wait = self._idle_wait if self._free and not self._backlog else 0.0
+        received = self._link.turn(self._settlements(), limit, wait)
         self._receiving = False
         if self._link.generation != self.generation:
             # What an older consumer held was given to others.
-            self._backlog.clear()
+            self._unstarted()
             self.generation = self._link.generation
         self._first = received[0] if received and not self._backlog else None
         self._backlog.extend(received)
@@ -162,6 +187,8 @@ class SlotsEngine:
             self._pause()
         while not self._freed.empty():
             self._freed.get()
+        if not (self._free or self._backlog or self._stop or self._is_alone()):
+            self._receive()
 
     def _pause(self) -> None:
         """All seats are taken by long bodies: sleep until one ends, or a stop has to be noticed."""
@@ -173,62 +200,97 @@ class SlotsEngine:
                 self._keep()
 
     def _start_bodies(self) -> None:
-        jobs = []
         if self._backlog and self.executor.revocations is not None:
             self.executor.revocations.refresh()
         if self._backlog and self.executor.refresh is not None:
             self.executor.refresh()
-        while self._backlog and self._free:
-            delivery = self._backlog[0]
-            suspect = self._fresh or delivery.attempt > 1
-            if suspect and delivery is not self._first:
-                self._part()  # It comes again, as the first.
-                break
-            job = self._seated(self._backlog.popleft())
-            if job is not None:
-                jobs.append(job)
-            if suspect:
-                self._part()
-                self._fresh = False
-                self._suspect, self._alone_until = job, time.monotonic() + self._alone
-                break
-        for job in jobs:
-            if job.record.plan.track_started and job.record.plan.acks_late:  # type: ignore[union-attr]
-                self._link.store(started_document(job.record, self.executor.hostname, os.getpid()))
-        for job in jobs:
-            self._spawn(job, job.seat)
+        self._fill_seats()
+        while self._backlog and self._stop is None:
+            for _ in range(_ADMITTED_TOGETHER):
+                if not self._backlog or not self._admit_next():
+                    break
+            else:
+                self._fill_seats()
+                continue
+            break
+        self._fill_seats()
+        self._low = len(self._ready) // 2
 
-    def _seated(self, delivery: Delivery) -> SlotJob | None:
-        """Take a seat; None: it ended without a run."""
+    def _admit_next(self) -> bool:
+        """Make the next delivery ready, or end it without a run; False: nothing else is to be started now."""
+        delivery = self._backlog[0]
+        suspect = self._fresh or delivery.attempt > 1
+        if suspect and delivery is not self._first:
+            self._part(drain(self._backlog))  # It comes again, as the first.
+            return False
+        if suspect and not self._free:
+            return False
+        self._backlog.popleft()
+        if suspect:
+            self._part(self._unstarted())
         run = self.executor.admit(delivery)
-        if run.outcome is None and not run.plan.acks_late:  # type: ignore[union-attr]
-            run = self._acknowledge(run)
         if run.outcome is not None:
             self._done.append((self.generation, self.executor.conclude(run)))
-            return None
-        run.started = time.monotonic()
-        seat = self._free.popleft()
-        job = self._running[seat] = SlotJob(self, run, seat, self._limits.of(run))
-        return job
+            job = None
+        else:
+            job = SlotJob(self, run, run.plan, self._limits.of(run))  # type: ignore[arg-type]
+            self._ready.append(job)
+        if suspect:
+            self._fresh = False
+            self._suspect, self._alone_until = job, time.monotonic() + self._alone
+        return not suspect
 
-    def _part(self) -> None:
+    def _fill_seats(self) -> None:
+        """Start what is ready, as far as there are seats."""
+        while (job := self._seated()) is not None:
+            plan = job.record.plan
+            if plan.acks_late and plan.track_started:  # type: ignore[union-attr]
+                self._link.store(started_document(job.record, self.executor.hostname, os.getpid()))
+            if plan.acks_late or self._acknowledged(job):  # type: ignore[union-attr]
+                self._spawn(job, job.seat)
+
+    def _seated(self) -> SlotJob | None:
+        with self._seating:
+            if not (self._ready and self._free):
+                return None
+            job = self._ready.popleft()
+            self._seat(job, self._free.popleft())
+            return job
+
+    def _seat(self, job: SlotJob, seat: Seat) -> None:
+        job.seat = seat
+        job.record.started = time.monotonic()
+        self._running[seat] = job
+
+    def _acknowledged(self, job: SlotJob) -> bool:
+        """Acknowledge before the body runs (`acks_late=False`); without that it goes back."""
+        run = job.record
+        if self._link.acknowledge(run.delivery, self.executor.starting(run, os.getpid())):
+            run.started = time.monotonic()
+            return True
+        back = Run(run.delivery, run.call, run.plan, outcome=Outcome(states.IGNORED, requeue=True))
+        with self._seating:
+            del self._running[job.seat]
+            self._free.append(job.seat)
+            self._done.append((self.generation, self.executor.conclude(back)))
+        return False
+
+    def _part(self, others: Sequence[Delivery]) -> None:
         """Give back what came with a suspect, at once; it is not to suffer with it."""
-        self._done.extend(
-            (self.generation, Settlement(each, Action.REQUEUE)) for each in drain(self._backlog)
-        )
+        self._done.extend((self.generation, Settlement(each, Action.REQUEUE)) for each in others)
         self._size.restart()
+
+    def _unstarted(self) -> list[Delivery]:
+        """Take all that has no seat."""
+        with self._seating:
+            ready = drain(self._ready)
+        return [*(job.record.delivery for job in ready), *drain(self._backlog)]
 
     def _is_alone(self) -> bool:
         job = self._suspect
         if job is None or self._running.get(job.seat) is not job or time.monotonic() > self._alone_until:
             self._suspect = None
         return self._suspect is not None
-
-    def _acknowledge(self, run: Run) -> Run:
-        """Acknowledge before the body runs (`acks_late=False`)."""
-        if self._link.acknowledge(run.delivery, self.executor.starting(run, os.getpid())):
-            return run
-        return Run(run.delivery, run.call, run.plan, outcome=Outcome(states.IGNORED, requeue=True))
 
     # -- the end of a body, on its own thread ----------------------------------------------------------------
 
@@ -238,17 +300,33 @@ class SlotsEngine:
         if not run.plan.acks_late:  # type: ignore[union-attr]
             early.ended(run)
         settlement = self.executor.conclude(run)
-        if self._running.pop(job.seat, None) is not job:
-            return  # It was given back by a cold stop.
-        if run.plan.acks_late:  # type: ignore[union-attr]
-            self._done.append((job.generation, settlement))
-        else:
-            self._link.effects(settlement)
+        late = run.plan.acks_late  # type: ignore[union-attr]
         self._times.append(time.monotonic() - run.started)
-        self._free.append(job.seat)
-        self._freed.put(None)
+        with self._seating:
+            if self._running.pop(job.seat, None) is not job:
+                return  # It was given back by a cold stop.
+            if late:
+                self._done.append((job.generation, settlement))
+                following = self._follow(job.seat)
+        if not late:
+            self._link.effects(settlement)
+            with self._seating:
+                following = self._follow(job.seat)
+        if following is not None:
+            self._spawn(following, job.seat)
+        if following is None or len(self._ready) == self._low:
+            self._freed.put(None)
         if self._receiving:
             self._link.interrupt()
+
+    def _follow(self, seat: Seat) -> SlotJob | None:
+        """Give the seat to what is ready; None: it is free."""
+        if self._ready and self._stop is None and not self._ready[0].needs_stores:
+            job = self._ready.popleft()
+            self._seat(job, seat)
+            return job
+        self._free.append(seat)
+        return None
 
     # -- parts ---------------------------------------------------------------------------------------------
 
@@ -263,7 +341,7 @@ class SlotsEngine:
             self._size.observe(len(times), sum(times))
 
     def _give_back(self) -> None:
-        rest = [Settlement(delivery, Action.REQUEUE) for delivery in drain(self._backlog)]
+        rest = [Settlement(delivery, Action.REQUEUE) for delivery in self._unstarted()]
         batch = self._settlements() + rest
         try:
             if batch:
@@ -281,9 +359,8 @@ class SlotsEngine:
                 logger.warning("could not extend the lease: %s", exc)
 
     def _end(self) -> None:
-        rest = [Settlement(delivery, Action.REQUEUE) for delivery in drain(self._backlog)]
-        self._settle_last(rest)
-        while self._running and self._stop is not StopMode.COLD:
+        self._settle_last([Settlement(delivery, Action.REQUEUE) for delivery in self._unstarted()])
+        while self._runs_on() and self._stop is not StopMode.COLD:
             try:
                 self._freed.get(timeout=0.1)
             except queue.Empty:
@@ -300,6 +377,10 @@ class SlotsEngine:
                 self._link.effects(self.executor.conclude(early.broken_off(job.record)))
         self._settle_last(abandoned)
         self._link.close()
+
+    def _runs_on(self) -> bool:
+        with self._seating:
+            return bool(self._running)
 
     def _settle_last(self, rest: list[Settlement]) -> None:
         batch = self._settlements() + rest

@@ -21,15 +21,21 @@ class Crew:
         self._most = most
         self._threads: list[threading.Thread] = []
         self._idle = threading.Semaphore(0)
+        self._access = threading.Lock()
+        self._here = threading.local()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
 
     def run(self, job: Job) -> None:
-        """Run a job soon; from one thread only."""
+        """Run a job soon; from any thread. One of the crew is about to be idle, and takes it itself."""
         self._jobs.put(job)
-        if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
-            name = f"tq-{len(self._threads)}"
-            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
-            self._threads[-1].start()
+        if hasattr(self._here, "goes_on"):
+            self._here.goes_on = True
+            return
+        with self._access:
+            if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
+                name = f"tq-{len(self._threads)}"
+                self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+                self._threads[-1].start()
 
     def dismiss(self, *, wait: bool) -> None:
         """End each thread when it has nothing to do any more; with `wait`, they have nothing to do now."""
@@ -40,9 +46,12 @@ class Crew:
                 thread.join(_LAST_WORDS)
 
     def _work(self) -> None:
+        here = self._here
         while (job := self._jobs.get()) is not None:
+            here.goes_on = False
             try:
                 job.run()
             except Exception:
                 logger.exception("a job raised, which it must not; its thread goes on")
-            self._idle.release()
+            if not here.goes_on:
+                self._idle.release()

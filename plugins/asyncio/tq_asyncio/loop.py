@@ -36,6 +36,7 @@ class LoopThread:
         self._new: deque[tuple[Job, Seat]] = deque()
         self._awake = False
         self._running: dict[Seat, tuple[Job, asyncio.Task[None]]] = {}
+        """What runs on a seat, or what ran there last."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -44,6 +45,9 @@ class LoopThread:
 
     def spawn(self, job: Job, seat: Seat) -> None:
         """Start a job soon; from any thread."""
+        if threading.get_ident() == self._thread.ident:
+            self._start(job, seat)
+            return
         self._new.append((job, seat))
         if not self._awake:
             self._awake = True
@@ -51,7 +55,8 @@ class LoopThread:
 
     def has(self, seat: Seat) -> bool:
         """Whether what runs on this seat is a coroutine; from any thread."""
-        return seat in self._running
+        running = self._running.get(seat)
+        return running is not None and not running[1].done()
 
     def cancel(self, seat: Seat, receipt: int) -> None:
         """Cancel the coroutine of `receipt`, if it still runs on this seat then; from any thread."""
@@ -76,19 +81,10 @@ class LoopThread:
         # Before the queue is read: who adds later must wake the loop again.
         self._awake = False
         while self._new:
-            job, seat = self._new.popleft()
-            self._running[seat] = (job, self._loop.create_task(self._arun(job, seat)))
+            self._start(*self._new.popleft())
 
-    async def _arun(self, job: Job, seat: Seat) -> None:
-        try:
-            await job.arun()
-        except Exception:
-            logger.exception("a job raised, which it must not; the loop goes on")
-        finally:
-            # The seat may have its next job already.
-            running = self._running.get(seat)
-            if running is not None and running[0] is job:
-                del self._running[seat]
+    def _start(self, job: Job, seat: Seat) -> None:
+        self._running[seat] = (job, self._loop.create_task(_arun(job)))
 
     def _cancel(self, seat: Seat, receipt: int) -> None:
         running = self._running.get(seat)
@@ -107,3 +103,10 @@ class LoopThread:
         if tasks:
             await asyncio.wait(tasks, timeout=_LAST_WORDS)
         self._loop.stop()
+
+
+async def _arun(job: Job) -> None:
+    try:
+        await job.arun()
+    except Exception:
+        logger.exception("a job raised, which it must not; the loop goes on")
