@@ -24,7 +24,7 @@ PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
 # stay together, since they share servers and databases.
 PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 # What is measured, and no more: a hook plugin that is installed hears of every message.
-MEASURED = ("core", "redis", "sql", "prefork", "threads", "asyncio")
+MEASURED = ("core", "redis", "amqp", "sql", "prefork", "threads", "asyncio")
 PROJECT = nox.project.load_toml("pyproject.toml")
 LISTED = """
 from importlib.metadata import distributions
@@ -130,11 +130,11 @@ def audit(session: nox.Session) -> None:
     session.run("pip-audit", *options, "-r", str(file), *session.posargs)
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def bench(session: nox.Session) -> None:
     """Measure tq beside its peers on the same servers; arguments go to bench/run.py (`-- --quick`)."""
     _install(session, "bench", parts=[part for part in PARTS if part.name in MEASURED])
-    session.run("python", "-m", "tests.services.install", "redis", "postgres")
+    session.run("python", "-m", "tests.services.install", "redis", "postgres", "rabbitmq")
     session.run("python", "bench/run.py", *session.posargs)
 
 

@@ -51,7 +51,7 @@ ROWS = {
         Row("drain_two", "Drain, two processes", _RATE, (of_own("drain", 1.3), times(BEST, 12))),
         Row("delay", "Calls one by one", _CALLS, (times("Celery", 8), times(BEST, 1.5), of_limit(1 / 1.3))),
         Row("bulk", "Bulk calls", _CALLS, (times("Celery", 50), times(BEST, 8))),
-        Row("round_trip", "Call to result, idle worker, median", "ms", (times(BEST, 1 / 0.3),), False),
+        Row("round_trip", "Call to result, idle worker, median", "ms", (times(BEST, 3.33),), False),
         Row(
             "round_trip_p99",
             "The same, 99th percentile",
@@ -78,6 +78,14 @@ ROWS = {
             (at_most(0.25, "s"),),
             False,
         ),
+        Row("drain_rabbitmq", "RabbitMQ: drain", _RATE, (times(_CELERY, 10), times(BEST, 2.5))),
+        Row(
+            "delay_rabbitmq",
+            "RabbitMQ: calls one by one, each confirmed",
+            _CALLS,
+            (times("Celery", 10), times(BEST, 2.5)),
+        ),
+        Row("bulk_rabbitmq", "RabbitMQ: bulk calls, confirmed by tq alone", _CALLS, (times(BEST, 1),)),
         Row(
             "drain_postgresql",
             "PostgreSQL: drain",
@@ -113,6 +121,8 @@ MEASUREMENTS = (
     Measurement("rest", ("memory", "idle"), measures.rest, "send", 4, processes=2, rounds=3),
     Measurement("start", ("start",), measures.start, "send", 1),
     Measurement("unfair", ("unfair",), measures.unfair, "mixed", 3_000, processes=2, rounds=5),
+    replace(_DRAIN, name="drain_rabbitmq", rows=("drain_rabbitmq", "bulk_rabbitmq"), store="rabbitmq"),
+    replace(_DELAY, name="delay_rabbitmq", rows=("delay_rabbitmq",), store="rabbitmq"),
     replace(_DRAIN, name="drain_postgresql", rows=("drain_postgresql",), store="postgresql"),
     replace(_DELAY, name="delay_postgresql", rows=("delay_postgresql",), store="postgresql"),
     _SQLITE,

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.services.postgres import PostgresServer
+from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
 
 
@@ -18,6 +19,7 @@ class Stores:
         self._stack = ExitStack()
         self._redis: RedisServer | None = None
         self._postgres: PostgresServer | None = None
+        self._rabbitmq: RabbitmqServer | None = None
 
     @property
     def redis(self) -> RedisServer:
@@ -33,6 +35,13 @@ class Stores:
             self._postgres = self._stack.enter_context(PostgresServer("fsync = on", "max_connections = 200"))
         return self._postgres
 
+    @property
+    def rabbitmq(self) -> RabbitmqServer:
+        """One node."""
+        if self._rabbitmq is None:
+            self._rabbitmq = self._stack.enter_context(RabbitmqServer())
+        return self._rabbitmq
+
     @contextmanager
     def empty(self, name: str) -> Iterator[tuple[str, Path]]:
         """The URL of an empty store, and a folder for what a measurement writes."""
@@ -47,6 +56,10 @@ class Stores:
             return self.redis.url
         if name == "sqlite":
             return f"sqlite:///{folder}/bench.db"
+        if name == "rabbitmq":
+            vhost = self.rabbitmq.new_vhost()
+            stack.callback(self.rabbitmq.drop_vhost, vhost)
+            return self.rabbitmq.url_of(vhost)
         database = self.postgres.new_database()
         stack.callback(self.postgres.drop_database, database)
         return self.postgres.url_of(database)

@@ -4,16 +4,23 @@
 # name = "Celery"
 # tasks = 2000
 # [tool.bench.variants.prefork]
-# skips = ["waits", "waits_1000"]
+# stores = ["redis", "rabbitmq"]
+# skips = ["waits", "waits_1000", "delay_rabbitmq"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-c", "{processes}", "-P", "prefork"]
 # [tool.bench.variants.solo]
 # processes = 1
-# rows = ["drain", "drain_results", "round_trip", "start"]
+# stores = ["redis", "rabbitmq"]
+# rows = ["drain", "drain_results", "drain_rabbitmq", "round_trip", "start"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-P", "solo", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 # [tool.bench.variants.threads]
 # processes = 1
 # rows = ["drain", "waits"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-P", "threads", "-c", "{width}", "--prefetch-multiplier", "4", "--without-gossip", "--without-mingle"]
+# [tool.bench.variants.confirming]
+# stores = ["rabbitmq"]
+# rows = ["delay_rabbitmq"]
+# env = {BENCH_CONFIRM = "1"}
+# worker = []
 # [tool.bench.variants.gevent]
 # rows = ["waits", "waits_1000"]
 # worker = ["-m", "celery", "-A", "on_celery", "worker", "-P", "gevent", "-c", "{width}", "--prefetch-multiplier", "4"]
@@ -34,6 +41,8 @@ RESULTS = os.environ["BENCH_RESULTS"] == "1"
 app = Celery("bench", broker=URL, backend=URL if RESULTS else None)
 app.conf.task_ignore_result = not RESULTS
 app.conf.broker_connection_retry_on_startup = True
+if os.environ.get("BENCH_CONFIRM"):
+    app.conf.broker_transport_options = {"confirm_publish": True}
 
 
 tasks = celery_like.Program(app, group, chord)

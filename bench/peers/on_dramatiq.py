@@ -1,14 +1,23 @@
 # /// script
-# dependencies = ["dramatiq[redis]==2.2.*", "hiredis"]
+# dependencies = ["dramatiq[redis,rabbitmq]==2.2.*", "hiredis"]
 # [tool.bench]
 # name = "dramatiq"
 # tasks = 5000
 # [tool.bench.variants.default]
 # slow = true
+# stores = ["redis", "rabbitmq"]
+# skips = ["delay_rabbitmq"]
 # worker = ["-m", "dramatiq", "on_dramatiq", "--processes", "{processes}"]
 # [tool.bench.variants.fast]
+# stores = ["redis", "rabbitmq"]
+# skips = ["delay_rabbitmq"]
 # env = {BENCH_FAST = "1", dramatiq_queue_prefetch = "1000"}
 # worker = ["-m", "dramatiq", "on_dramatiq", "--processes", "{processes}", "--threads", "{few}"]
+# [tool.bench.variants.confirming]
+# stores = ["rabbitmq"]
+# rows = ["delay_rabbitmq"]
+# env = {BENCH_FAST = "1", BENCH_CONFIRM = "1"}
+# worker = []
 # ///
 """dramatiq: its defaults, and without the middleware that a no-op does not need, with a wide prefetch."""
 
@@ -18,6 +27,7 @@ import os
 
 import dramatiq
 import measure
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
@@ -27,7 +37,12 @@ RESULTS = os.environ["BENCH_RESULTS"] == "1"
 ANSWER = 0 if RESULTS else None
 """A value that nothing stores would be warned of each time."""
 
-broker = RedisBroker(url=URL, middleware=[]) if os.environ.get("BENCH_FAST") else RedisBroker(url=URL)
+CONFIRM = bool(os.environ.get("BENCH_CONFIRM"))
+options = {"middleware": []} if os.environ.get("BENCH_FAST") else {}
+if URL.startswith("amqp"):
+    broker = RabbitmqBroker(url=URL, confirm_delivery=CONFIRM, **options)
+else:
+    broker = RedisBroker(url=URL, **options)
 if RESULTS:
     broker.add_middleware(Results(backend=RedisBackend(url=URL)))
 dramatiq.set_broker(broker)
@@ -48,10 +63,10 @@ def _burn(seconds: float) -> int | None:
     return ANSWER
 
 
-options = {"store_results": True} if RESULTS else {}
-noop = dramatiq.actor(_noop, actor_name="noop", **options)
-wait = dramatiq.actor(_wait, actor_name="wait", **options)
-burn = dramatiq.actor(_burn, actor_name="burn", **options)
+stored = {"store_results": True} if RESULTS else {}
+noop = dramatiq.actor(_noop, actor_name="noop", **stored)
+wait = dramatiq.actor(_wait, actor_name="wait", **stored)
+burn = dramatiq.actor(_burn, actor_name="burn", **stored)
 
 
 def send(count: int, actor: dramatiq.Actor = noop) -> float:

@@ -1,7 +1,7 @@
 # /// script
 # [tool.bench]
 # name = "tq"
-# stores = ["redis", "postgresql", "sqlite"]
+# stores = ["redis", "rabbitmq", "postgresql", "sqlite"]
 # python = "own"
 # [tool.bench.variants.default]
 # skips = ["waits", "waits_1000"]
