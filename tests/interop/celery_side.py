@@ -31,6 +31,7 @@ def make_app(**settings: Any) -> Any:
 ALSO = os.environ.get("TQ_TEST_ACCEPT")
 """A serializer that the worker reads besides JSON, and writes results with."""
 app = make_app(**({"accept_content": ["json", ALSO], "result_serializer": ALSO} if ALSO else {}))
+app.set_default()  # Flower asks for results without saying of which app
 old = make_app(task_protocol=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,23 +12,41 @@ from tests.interop import bodies
 from tests.interop.celery_client import CeleryClient, celery_environment, celery_worker_command
 from tests.processes import Ledger, Program, Workers
 from tests.processes.ledger import VARIABLE
+from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
 from tq import TQ
 
 StartCelery = Callable[..., Program]
 
 
+on_each_broker = pytest.mark.parametrize("url", ["redis", "rabbitmq"], indirect=True, scope="module")
+"""For tests, or whole files, that are about more than Redis; results lie in Redis all the same."""
+
+
 @pytest.fixture(scope="module")
-def url(shared_redis: RedisServer) -> str:
-    """Where both parties meet."""
+def url(request: pytest.FixtureRequest, shared_redis: RedisServer) -> Iterator[str]:
+    """Where both parties meet: Redis, or what `on_each_broker` says."""
     shared_redis.flush()
+    if getattr(request, "param", "redis") == "redis":
+        yield shared_redis.url
+        return
+    rabbitmq: RabbitmqServer = request.getfixturevalue("shared_rabbitmq")
+    vhost = rabbitmq.new_vhost()
+    yield rabbitmq.url_of(vhost)
+    rabbitmq.drop_vhost(vhost)
+
+
+@pytest.fixture(scope="module")
+def backend(shared_redis: RedisServer) -> str:
+    """Where both parties leave results."""
     return shared_redis.url
 
 
-@pytest.fixture(scope="module")
-def backend(url: str) -> str:
-    """Where both parties leave results."""
-    return url
+@pytest.fixture
+def terminates(url: str) -> None:
+    """For tests that end what runs."""
+    if url.startswith("amqp"):
+        pytest.skip("RabbitMQ has no leases, without which nothing is terminated (plugins/amqp/README.md)")
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +56,9 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 
 
 @pytest.fixture(scope="module")
-def celery(celery_python: Path, shared_redis: RedisServer) -> Iterator[CeleryClient]:
+def celery(celery_python: Path, url: str, backend: str) -> Iterator[CeleryClient]:
     """A Celery client of one file's tests: it hears of all results that it ever asked for, in any serializer."""
-    client = CeleryClient(celery_python, shared_redis.url)
+    client = CeleryClient(celery_python, url, backend)
     yield client
     client.close()
 
@@ -59,6 +78,25 @@ def workers(url: str, backend: str, ledger: Ledger) -> Iterator[Workers]:
     started = Workers("tests.interop.tq_side", url, backend, ledger)
     yield started
     started.close()
+
+
+@pytest.fixture(scope="module")
+def start_monitor(celery_python: Path, url: str, backend: str) -> Iterator[StartCelery]:
+    """Starts another command of Celery's: `start_monitor("events", "--dump")`."""
+    started: list[Program] = []
+
+    def start(*words: str) -> Program:
+        environment = {"PYTHONUNBUFFERED": "1", "FLOWER_UNAUTHENTICATED_API": "true"}
+        program = Program(
+            [os.fspath(celery_python), "-m", "celery", "-A", "tests.interop.celery_side:app", *words],
+            celery_environment(url, backend) | environment,
+        )
+        started.append(program)
+        return program
+
+    yield start
+    for program in started:
+        program.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Celery's remote control and Flower steer tq's workers; tq's steers Celery's. Replies have the same form."""
+"""Celery's remote control steers tq's workers; tq's steers Celery's. Replies have the same form."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.interop.celery_client import CeleryClient, celery_environment
-from tests.interop.conftest import StartCelery
+from tests.interop.conftest import StartCelery, on_each_broker
 from tests.processes import Program, Workers, eventually
 from tests.processes.program import ROOT, clean_environment
 from tq import TQ
 
 OURS, THEIRS = "ours@here", "theirs@here"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+pytestmark = on_each_broker
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +37,9 @@ def theirs(start_celery: StartCelery) -> Program:
 
 
 @pytest.fixture
-def celery_command(celery_python: Path, url: str) -> Run:
+def celery_command(celery_python: Path, url: str, backend: str) -> Run:
     """Run `celery ARGUMENTS`."""
-    environment = clean_environment() | celery_environment(url) | {"PYTHONPATH": str(ROOT)}
+    environment = clean_environment() | celery_environment(url, backend) | {"PYTHONPATH": str(ROOT)}
     return _runner(
         [os.fspath(celery_python), "-m", "celery", "-A", "tests.interop.celery_side:app"], environment
     )
@@ -139,16 +138,8 @@ def test_what_runs_is_described_as_celery_does(
 
 
 def test_celerys_command_line_reads_tq_workers(ours: Program, celery_command: Run) -> None:
-    for command in (
-        "ping",
-        "active",
-        "stats",
-        "registered",
-        "active_queues",
-        "conf",
-        "scheduled",
-        "reserved",
-    ):
+    # Each takes seconds to start; the form of all other replies is compared below its command line.
+    for command in ("ping", "stats", "registered"):
         done = celery_command("inspect", command, "--json", "--timeout", "20", "-d", OURS)
         assert done.returncode == 0, done.stdout + done.stderr
         assert list(json.loads(done.stdout)) == [OURS]
@@ -157,7 +148,7 @@ def test_celerys_command_line_reads_tq_workers(ours: Program, celery_command: Ru
 
 
 def test_celerys_command_line_steers_tq_workers(
-    tq: TQ, celery: CeleryClient, workers: Workers, celery_command: Run, tmp_path: Path
+    tq: TQ, celery: CeleryClient, workers: Workers, celery_command: Run
 ) -> None:
     worker = workers.start("-n", "steered@here", "-Q", "steered", "-c", "1", pool="prefork")
 
@@ -171,18 +162,22 @@ def test_celerys_command_line_steers_tq_workers(
     assert stats is not None and stats["steered@here"]["pool"]["max-concurrency"] == 2
     assert "ok" in celery.command("add_consumer", {"queue": "steered-too"}, ["steered@here"])["steered@here"]
     assert tq.send_task("shop.echo", [1], queue="steered-too").get(timeout=60) == 1
-    barrier = tmp_path / "running"
-    barrier.touch()
-    held = tq.send_task("shop.hold", [str(barrier)], queue="steered")
-    eventually(
-        lambda: (tq.control.inspect(["steered@here"], timeout=20).active() or {}).get("steered@here"),
-        "a running task",
-    )
-    control("terminate", "KILL", held.id)
-    assert held.get(timeout=60, propagate=False).args == ("terminated",)
-    barrier.unlink()
     celery_command("control", "--timeout", "1", "-d", "steered@here", "shutdown")
     assert worker.wait() == 0
+
+
+@pytest.mark.usefixtures("terminates")
+def test_a_running_task_that_celery_terminates_ends(
+    tq: TQ, ours: Program, celery_command: Run, tmp_path: Path
+) -> None:
+    barrier = tmp_path / "running"
+    barrier.touch()
+    held = tq.send_task("shop.hold", [str(barrier)])
+    eventually(lambda: (tq.control.inspect([OURS], timeout=20).active() or {}).get(OURS), "a running task")
+    done = celery_command("control", "--timeout", "20", "-d", OURS, "terminate", "KILL", held.id)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert held.get(timeout=60, propagate=False).args == ("terminated",)
+    barrier.unlink()
 
 
 def test_a_task_that_celery_revokes_is_not_run_by_tq(tq: TQ, celery: CeleryClient, ours: Program) -> None:
@@ -206,6 +201,8 @@ def test_tqs_command_line_reads_and_steers_celery_workers(theirs: Program, tq_co
 
 
 def test_nothing_is_left_in_redis_by_who_asked(tq: TQ, ours: Program, url: str) -> None:
+    if not url.startswith("redis://"):
+        pytest.skip("looks into Redis; RabbitMQ removes the queues of who asked by itself")
     import redis
 
     with redis.Redis.from_url(url) as raw:
@@ -216,87 +213,3 @@ def test_nothing_is_left_in_redis_by_who_asked(tq: TQ, ours: Program, url: str) 
             [],
             [b"_kombu.binding.reply.celery.pidbox"],
         )
-
-
-# -- Flower ------------------------------------------------------------------------------------------------
-
-
-class Flower:
-    """Its REST API."""
-
-    def __init__(self, port: int) -> None:
-        self._base = f"http://127.0.0.1:{port}/api/"
-
-    def get(self, page: str) -> Any:
-        with urllib.request.urlopen(self._base + page, timeout=60) as answer:
-            return json.load(answer)
-
-    def post(self, page: str, **fields: str) -> Any:
-        data = urllib.parse.urlencode(fields).encode()
-        try:
-            with urllib.request.urlopen(self._base + page, data, timeout=60) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as exc:
-            raise AssertionError(f"{page}: {exc} {exc.read()!r}") from exc
-
-
-@pytest.fixture(scope="module")
-def flower(celery_python: Path, url: str) -> Iterator[Flower]:
-    """A Flower on that broker."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    program = Program(
-        [
-            *(os.fspath(celery_python), "-m", "celery", "-A", "tests.interop.celery_side:app"),
-            *("flower", "--address=127.0.0.1", f"--port={port}", "--inspect_timeout=5000"),
-        ],
-        celery_environment(url) | {"PYTHONUNBUFFERED": "1", "FLOWER_UNAUTHENTICATED_API": "true"},
-    )
-    program.wait_for("Connected to")
-    yield Flower(port)
-    program.close()
-
-
-def test_flower_reads_and_steers_workers_of_tq(
-    tq: TQ, workers: Workers, flower: Flower, tmp_path: Path
-) -> None:
-    node = "flowery@here"
-    worker = workers.start("-n", node, "-Q", "flowery", "-c", "2", pool="prefork")
-    eventually(lambda: node in flower.get("workers?refresh=1"), "the worker in Flower")
-
-    def shown() -> Any:
-        return flower.get(f"workers?refresh=1&workername={node}")[node]
-
-    found = shown()
-    assert {
-        "stats",
-        "registered",
-        "active_queues",
-        "conf",
-        "active",
-        "reserved",
-        "scheduled",
-        "revoked",
-    } <= set(found)
-    assert found["stats"]["pool"]["max-concurrency"] == 2
-    assert "shop.add" in found["registered"]
-    assert [queue["name"] for queue in found["active_queues"]] == ["flowery"]
-    flower.post(f"worker/pool/grow/{node}", n="1")
-    eventually(lambda: shown()["stats"]["pool"]["max-concurrency"] == 3, "a larger pool")
-    flower.post(f"worker/pool/shrink/{node}", n="1")
-    flower.post("task/rate-limit/shop.add", workername=node, ratelimit="20/s")
-    eventually(lambda: "shop.add [rate_limit=20/s]" in shown()["registered"], "the rate limit")
-    flower.post("task/timeout/shop.add", workername=node, soft="10", hard="20")
-    flower.post(f"worker/queue/add-consumer/{node}", queue="flowery-too")
-    eventually(lambda: len(shown()["active_queues"]) == 2, "the second queue")
-    barrier = tmp_path / "running"
-    barrier.touch()
-    held = tq.send_task("shop.hold", [str(barrier)], queue="flowery")
-    eventually(lambda: [info["id"] for info in shown()["active"]] == [held.id], "the running task")
-    flower.post(f"task/revoke/{held.id}", terminate="true", signal="SIGKILL")
-    assert type(held.get(timeout=60, propagate=False)).__name__ == "TaskRevoked"
-    barrier.unlink()
-    flower.post(f"worker/shutdown/{node}")
-    assert worker.wait() == 0

@@ -76,7 +76,16 @@ def by_tq(tq: TQ) -> Callable[[Tree], Any]:
     return send
 
 
-@pytest.fixture(params=["tq workers", "Celery workers", "both"], scope="module")
+PLACES = [
+    ("redis", "tq workers"),
+    ("redis", "Celery workers"),
+    ("redis", "both"),
+    ("rabbitmq", "both"),
+]
+pytestmark = pytest.mark.parametrize(("url", "fleet"), PLACES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def fleet(request: pytest.FixtureRequest, workers: Workers, start_celery: StartCelery) -> Iterator[str]:
     """Who works."""
     running = []

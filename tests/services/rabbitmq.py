@@ -40,7 +40,7 @@ class RabbitmqServer(Server):
             f"listeners.tcp.1 = 127.0.0.1:{self.port}",
             f"management.tcp.port = {self._http}",
             "management.tcp.ip = 127.0.0.1",
-            "management_agent.disable_metrics_collector = true",
+            "collect_statistics_interval = 1000",
             "loopback_users = none",
             "disk_free_limit.absolute = 10MB",
             "log.console = true",
@@ -59,6 +59,11 @@ class RabbitmqServer(Server):
     def url_of(self, vhost: str, user: str = "guest", password: str = "guest") -> str:
         """Return the URL of one virtual host."""
         return f"amqp://{user}:{password}@127.0.0.1:{self.port}/{quote(vhost, safe='')}"
+
+    @property
+    def management_url(self) -> str:
+        """Where the management interface is, with name and password."""
+        return f"http://guest:guest@127.0.0.1:{self._http}/api/"
 
     def command(self) -> list[str | Path]:
         """Return the command that runs the node in the foreground."""

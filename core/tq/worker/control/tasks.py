@@ -31,7 +31,7 @@ def revoke(
     ids = _ids(task_id)
     if isinstance(ids, dict):
         return ids
-    state.quietly(lambda: state.app.revoke(ids, terminate=terminate, signal=_name(signal)))
+    state.quietly(lambda: state.app.revoke(ids, terminate=bool(terminate), signal=_name(signal)))
     if not terminate:
         logger.info("tasks flagged as revoked: %.300s", ", ".join(ids))
         return ok(f"tasks {set(ids)} flagged as revoked")
@@ -57,7 +57,7 @@ def revoke_by_stamped_headers(
     """Revoke tasks by their stamps."""
     stamps = dict(headers) if isinstance(headers, Mapping) else dict(_pair(each) for each in headers)
     state.quietly(
-        lambda: state.app.revoke_by_stamped_headers(stamps, terminate=terminate, signal=_name(signal))
+        lambda: state.app.revoke_by_stamped_headers(stamps, terminate=bool(terminate), signal=_name(signal))
     )
     return ok(f"headers {stamps} " + ("revoked" if terminate else "flagged as revoked, but not terminated"))
 
