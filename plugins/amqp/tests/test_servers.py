@@ -13,7 +13,7 @@ import pytest
 from plugins.amqp.tests.conftest import Open, send, until
 from tests.services.rabbitmq import RabbitmqServer
 from tq.errors import BrokerError, BrokerUnavailable, EncodeError, ImproperlyConfigured, PublishError
-from tq.records import Action, Channel, Envelope, Message, Notice, Settlement
+from tq.records import Action, Channel, Envelope, Message, Notice, Settlement, Severity
 from tq.testing.broker_kit import envelope, ids
 from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
@@ -133,6 +133,9 @@ def test_a_server_that_takes_no_messages_is_named_with_its_reason(rabbitmq_serve
         with pytest.raises(BrokerUnavailable, match="low on memory") as caught:
             broker.publish([envelope("q", "one")], timeout=2.0)
         assert caught.value.in_doubt
+        (found,) = broker.findings()
+        assert found.severity is Severity.ERROR
+        assert "takes no messages now: low on memory" in found.what and "alarms" in found.advice
     finally:
         broker.close()
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.subscription import Subscription
 from tq.errors import EncodeError, PublishError
-from tq.records import Channel, DeadLetter, Envelope, Notice, Queue, QueueStats, Revocation
-from tq_amqp import listening
+from tq.records import Channel, DeadLetter, Envelope, Finding, Notice, Queue, QueueStats, Revocation
+from tq_amqp import checkup, listening
 from tq_amqp.address import read_addresses
 from tq_amqp.backend import RpcBackend
 from tq_amqp.connect import Connector
@@ -36,6 +36,7 @@ M = TypeVar("M")
 _LISTENERS_HEARTBEAT = 60.0
 _ANOTHER_TRY = 0.3
 _NOT_FOUND = 404
+_PROBE = 3.0
 _SHORTEST_HEARTBEAT = 5.0
 
 
@@ -158,6 +159,32 @@ class AmqpBroker(Broker):
             return QueueStats(queue, ready=ready, dead=dead)
 
         return self._ask(ask, f"count queue {queue!r}")
+
+    def findings(self) -> Sequence[Finding]:
+        """Version, alarms, and queues that differ from what the app declares. AMQP does not tell `consumer_timeout`."""
+        shown = self._server.shown
+
+        def ask(outlet: Outlet, until: float) -> list[Finding]:
+            found = list(checkup.of_server(outlet.wire.properties, shown))
+            return [*found, *checkup.of_queues(outlet, self._topology.declared(), shown, until)]
+
+        found = self._ask(ask, "look at the set-up")
+        return [*found, *self._alarms(shown)]
+
+    def _alarms(self, shown: str) -> list[Finding]:
+        until = time.monotonic() + _PROBE
+        wire = self._connector.open(until)
+        try:
+            outlet = self._outlet(wire, until)
+            # The first one may still pass while the server notices that it comes from a publisher.
+            for _ in range(2):
+                outlet.publish([checkup.probe()], until)
+        except Down as exc:
+            return [checkup.blocked(shown, wire.blocked or str(exc))]
+        finally:
+            # A blocked one would not be closed in time.
+            wire.drop()
+        return []
 
     def purge(self, queue: str) -> int:
         def purge(outlet: Outlet, until: float) -> int:

@@ -15,7 +15,7 @@ from tq_amqp.address import Address
 from tq_amqp.options import Options
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.failures import Down, Refused
-from tq_amqp.protocol.table import pack_table, short
+from tq_amqp.protocol.table import pack_table, read_table, short
 from tq_amqp.protocol.wire import Wire
 
 _TUNE = struct.Struct(">HIH")
@@ -95,7 +95,8 @@ class Connector:
 
     def _shake_hands(self, wire: Wire, address: Address, until: float, heartbeat: float) -> None:
         wire.raw(b"AMQP\x00\x00\x09\x01")
-        wire.control.expect(until)
+        # Behind the two numbers of the protocol's version.
+        wire.properties, _ = read_table(wire.control.expect(until), 2)
         method = self._options.login_method
         secret = f"\0{address.user}\0{address.password}".encode() if method == "PLAIN" else b""
         answer = m.method(

@@ -46,6 +46,10 @@ class Topology:
         """Whether queues that nothing else is said about keep priorities."""
         return bool(self._highest)
 
+    def declared(self) -> list[Queue]:
+        """The app's queues, and those that were used; with all their places filled."""
+        return [self.queue(name) for name in {**self._known, **self._filled}]
+
     def queue(self, name: str) -> Queue:
         """A queue with all its places filled."""
         filled = self._filled.get(name)

@@ -10,6 +10,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.channel import Channel
@@ -43,6 +44,8 @@ class Wire:
         self.heartbeat = 0.0
         self.blocked = ""
         """Why the server takes no publishes at the moment."""
+        self.properties: dict[str, Any] = {}
+        """What the server said of itself: product, version, ..."""
         self.channels: dict[int, Channel] = {}
         self.control = Channel(self, 0)
         """Methods of the connection itself come here, as replies."""
