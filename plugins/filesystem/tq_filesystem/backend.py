@@ -15,6 +15,7 @@ from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendError
 from tq.states import READY_STATES
 from tq.wire.result_document import read_document, write_document
+from tq_filesystem.checkup import check_up
 from tq_filesystem.faults import backend_faults
 from tq_filesystem.files import Files, names, older, read
 from tq_filesystem.groups import SAVED, Groups
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tq.contracts.serializer import Serializer
-    from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
+    from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 
 _KEY = "celery-task-meta-"
 _OWN = ".tq"
@@ -80,6 +81,10 @@ class FilesystemBackend(ResultBackend):
             if ready:
                 return ready
         return {}
+
+    def findings(self) -> Sequence[Finding]:
+        with backend_faults(self._folder, "look at the set-up"):
+            return check_up(self._root, synced=self.options.fsync)
 
     def forget(self, task_ids: Sequence[str]) -> None:
         with backend_faults(self._folder, "forget results"):

@@ -8,9 +8,10 @@ from typing import Any
 
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.errors import BrokerError, EncodeError, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation
+from tq.records import Action, DeadLetter, Delivery, Envelope, Finding, Heartbeat, QueueStats, Revocation
 from tq.wire.envelope import unpack
 from tq_filesystem.arrivals import DAY, Arrivals, arrival_of
+from tq_filesystem.checkup import check_up
 from tq_filesystem.commits import Commits
 from tq_filesystem.consumer import FilesystemConsumer
 from tq_filesystem.faults import broker_faults
@@ -133,6 +134,10 @@ class FilesystemBroker(Broker):
         verdict = Verdict(tuple(running), action.value, reason, max_attempts)
         with broker_faults(self._folder, "give back what a consumer held"):
             return self._lives.end(key_of(consumer_id), verdict)
+
+    def findings(self) -> Sequence[Finding]:
+        with broker_faults(self._folder, "look at the set-up"):
+            return check_up(self._place.root, synced=self.options.fsync)
 
     def stats(self, queue: str) -> QueueStats:
         with broker_faults(self._folder, "count messages"):

@@ -11,6 +11,7 @@ from tq.errors import BackendError, BackendUnavailable, EncodeError, ImproperlyC
 from tq.states import READY_STATES
 from tq.wire.compression import compress
 from tq.wire.result_document import compress_document, last_of_each, read_document, write_document
+from tq_memcache.checkup import check_up
 from tq_memcache.faults import TOO_LARGE
 from tq_memcache.groups import Groups
 from tq_memcache.keys import Keys, lifetime
@@ -19,7 +20,7 @@ from tq_memcache.ring import Ring, Server
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
-    from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
+    from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 
 _KEY = "celery-task-meta-"
 _SLICE = 128
@@ -74,6 +75,9 @@ class MemcacheBackend(ResultBackend):
             if ready:
                 return ready
         return {}
+
+    def findings(self) -> Sequence[Finding]:
+        return check_up(self._ring)
 
     def forget(self, task_ids: Sequence[str]) -> None:
         for server, keys in self._ring.split({self._key(i) for i in task_ids}, _SLICE):

@@ -99,6 +99,10 @@ class Ring:
             for at in range(0, len(found), most)
         ]
 
+    def servers(self) -> Sequence[Server]:
+        """All of them."""
+        return list(self._servers.values())
+
     def close(self) -> None:
         """Close what is idle."""
         for server in self._servers.values():

@@ -21,6 +21,7 @@ from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendUnavailable
 from tq.states import READY_STATES
 from tq.wire.result_document import last_of_each
+from tq_mongodb.checkup import check_up
 from tq_mongodb.documents import Documents
 from tq_mongodb.groups import DATE_DONE, Groups
 from tq_mongodb.options import BackendOptions, split_url
@@ -28,7 +29,7 @@ from tq_mongodb.store import Mongo, Store, make_indexes
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
-    from tq.records import GroupCount, GroupPart, GroupStart, TaskMeta
+    from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 
 _FIRST_PAUSE = 0.005
 _TRIES = 100
@@ -84,6 +85,9 @@ class MongoBackend(ResultBackend):
             if ready:
                 return ready
         return {}
+
+    def findings(self) -> Sequence[Finding]:
+        return check_up(self._store)
 
     def forget(self, task_ids: Sequence[str]) -> None:
         which = {"_id": {"$in": list(task_ids)}}

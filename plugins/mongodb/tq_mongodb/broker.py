@@ -10,8 +10,9 @@ from pymongo.errors import BulkWriteError
 
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.errors import BrokerUnavailable, EncodeError, PublishError
-from tq.records import Action, DeadLetter, Delivery, Envelope, Heartbeat, QueueStats, Revocation
+from tq.records import Action, DeadLetter, Delivery, Envelope, Finding, Heartbeat, QueueStats, Revocation
 from tq.wire.envelope import unpack
+from tq_mongodb.checkup import check_up
 from tq_mongodb.consumer import MongoConsumer, promote
 from tq_mongodb.lives import Lives, Verdict
 from tq_mongodb.messages import LARGEST, RETURNED, Document, delivery_of, gone, new_message, own_id
@@ -136,6 +137,9 @@ class MongoBroker(Broker):
         max_attempts: int = 3,
     ) -> Sequence[Delivery]:
         return self._lives.end(consumer_id, Verdict(tuple(running), action.value, reason, max_attempts))
+
+    def findings(self) -> Sequence[Finding]:
+        return check_up(self._store)
 
     def stats(self, queue: str) -> QueueStats:
         promote(self._store, self._tables, [queue])

@@ -47,6 +47,8 @@ class Store:
     ) -> None:
         self.shown = mask_url(url)
         self._url = url
+        self.durable = bool(durability(url))
+        """A write waits for a majority and the journal: the URL says nothing else."""
         self._options = options
         self._for_results = for_results
         self._prepare = prepare
