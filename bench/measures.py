@@ -24,16 +24,17 @@ def drain(peer: Installed, setting: Setting, count: int) -> tuple[float, float]:
     The clock runs from the first task that is seen to the last, by the tasks' own count, so starting up is not in it.
     """
     filling = float(peer.run("send", count, setting))
-    return _drained(peer, setting, count), count / filling
+    return drained(peer, setting, count), count / filling
 
 
 def waits(peer: Installed, setting: Setting, count: int) -> tuple[float]:
     """The same for tasks that wait for 10 ms; percent of what `width` of them at a time could do."""
     peer.run("send_waits", count, setting)
-    return (_drained(peer, setting, count) / (setting.width / 0.01) * 100,)
+    return (drained(peer, setting, count) / (setting.width / 0.01) * 100,)
 
 
-def _drained(peer: Installed, setting: Setting, count: int) -> float:
+def drained(peer: Installed, setting: Setting, count: int) -> float:
+    """Tasks a second of a worker that is started now, over the first `count` tasks or `SECONDS`."""
     with peer.working(setting):
         first = until(lambda: counted(setting.counts), setting)
         began = time.perf_counter()
