@@ -21,15 +21,6 @@ LEASE = 2.0
 EVERY = {"one": 1.0, "two": 1.0, "often": 0.25}
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Broker and schedule store."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/tq.db"
-    found: str = request.getfixturevalue("redis_url")
-    return found
-
-
 class Beats:
     """Starts beats of the app."""
 

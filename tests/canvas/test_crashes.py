@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,19 +13,6 @@ from tests.processes import Ledger, Program, Workers
 from tq import TQ, ChordError, chord
 
 CHORDS, MEMBERS = 30, 20
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.txt")
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/tq.db"
-    found: str = request.getfixturevalue("redis_url")
-    return found
 
 
 @pytest.fixture

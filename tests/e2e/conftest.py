@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e import tasks
 from tests.processes import Ledger, Workers
 from tq import TQ
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    """What really ran."""
-    return Ledger(tmp_path / "ledger.txt")
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Broker and backend: the embedded one, and a server."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/tq.db"
-    found: str = request.getfixturevalue("redis_url")
-    return found
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import tasks
-from tests.e2e.conftest import connected
 from tests.processes import Ledger, Program, Workers, eventually
 from tq import TQ
 from tq.errors import WorkerLost
@@ -20,31 +18,6 @@ WAIT = 60.0
 LINUX = sys.platform == "linux"
 LONG_LEASE = 600
 """Seconds: what comes back before was given back by the supervisor."""
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.txt")
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/tq.db"
-    return str(request.getfixturevalue("redis_url"))
-
-
-@pytest.fixture
-def app(url: str) -> Iterator[TQ]:
-    with connected(url, url) as ready:
-        yield ready
-
-
-@pytest.fixture
-def workers(url: str, ledger: Ledger) -> Iterator[Workers]:
-    started = Workers("tests.e2e.tasks", url, url, ledger)
-    yield started
-    started.close()
 
 
 def start(workers: Workers, pool: str = "asyncio", processes: int = 2, slots: int = 4) -> Program:
