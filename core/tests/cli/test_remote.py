@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tq.app.remote import commands_of
+from tq.cli.find import find_app
 from tq.cli.remote import arguments_of
 from tq.contracts.control import CommandInfo
 from tq.contracts.hooks import hookimpl
 from tq.plugins.hooks import HookManager
 from tq.worker.control import PANEL
+from tq.worker.control.memory import objgraph
 
 from .conftest import Start, Tq
 
@@ -30,6 +36,53 @@ def volume(state, level=1):
     "Set the volume."
     return {"ok": f"volume {level}"}
 """
+INSPECT = frozenset(
+    [
+        "active",
+        "active_queues",
+        "clock",
+        "conf",
+        "dump_active",
+        "dump_conf",
+        "dump_reserved",
+        "dump_revoked",
+        "dump_schedule",
+        "dump_tasks",
+        "hello",
+        "memdump",
+        "memsample",
+        "objgraph",
+        "ping",
+        "query_task",
+        "registered",
+        "report",
+        "reserved",
+        "revoked",
+        "scheduled",
+        "stats",
+    ]
+)
+KNOWN_FROM_CELERY = INSPECT | frozenset(
+    [
+        "add_consumer",
+        "autoscale",
+        "cancel_consumer",
+        "disable_events",
+        "election",
+        "enable_events",
+        "heartbeat",
+        "pool_grow",
+        "pool_restart",
+        "pool_shrink",
+        "rate_limit",
+        "revoke",
+        "revoke_by_stamped_headers",
+        "shutdown",
+        "terminate",
+        "time_limit",
+    ]
+)
+"""Source: Celery 5.7, `celery.worker.control`."""
 COMMANDS = commands_of(HookManager()).all()
 
 
@@ -59,6 +112,46 @@ def test_a_worker_is_asked_and_steered_from_the_command_line(
     assert worker.wait() == 0
 
 
+def test_of_workers_that_hear_an_election_one_sends_the_task(project: Path, tq: Tq, start: Start) -> None:
+    workers = [start(*SHOP, "worker", "-l", "INFO", "-P", "threads", "-n", f"w{n}@here") for n in (1, 2)]
+    for worker in workers:
+        worker.wait_for("is ready")
+    sys.modules.pop("shop", None)
+    app = find_app("shop")
+    action = {"task": "shop.add", "args": [1, 2], "kwargs": {}, "options": {}}
+
+    def elect(topic: str) -> list[Any]:
+        replies = app.control.broadcast(
+            "election", {"id": "1", "topic": topic, "action": action}, reply=True, timeout=30, limit=2
+        )
+        return [said for reply in replies or () for said in reply.values()]
+
+    assert elect("task") == [{"ok": "task shop.add is sent once"}] * 2
+    assert app.AsyncResult("election-1").get(timeout=30) == 3
+    assert all("error" in said for said in elect("lunch"))
+    # A second one that was sent would have been received by now: it would lie before this one.
+    assert app.send_task("shop.add", (3, 4)).get(timeout=30) == 7
+    assert sum(worker.output.count("shop.add[election-1] received") for worker in workers) == 1
+    app.close()
+
+
+def test_objects_are_drawn_where_the_library_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state: Any = None
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "objgraph", None)
+    assert "pip install objgraph" in objgraph(state)["error"]
+    asked: dict[str, Any] = {}
+    library = ModuleType("objgraph")
+    library.by_type = lambda name: [name] * 5000  # type: ignore[attr-defined]
+    library.show_backrefs = lambda objects, **how: asked.update(how, count=len(objects))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "objgraph", library)
+    (file,) = objgraph(state, num=10**9, max_depth=3, type="dict").values()
+    assert Path(file).parent == tmp_path
+    assert asked == {"count": 1000, "max_depth": 3, "filename": file}
+
+
 @pytest.mark.parametrize("info", COMMANDS, ids=lambda info: info.name)
 def test_each_command_has_help_and_is_listed(tq: Tq, info: CommandInfo) -> None:
     ended = tq(info.kind, info.name, "--help")
@@ -76,6 +169,14 @@ def test_each_command_is_documented_with_an_example(info: CommandInfo) -> None:
         assert lines, info.name
         family = info.name.split("_")[0]
         assert any(f"tq {info.kind} " in line and family in line for line in lines)
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN_FROM_CELERY))
+def test_each_command_of_celery_is_there(name: str) -> None:
+    panel = commands_of(HookManager())
+    found = panel.find(name)
+    assert found is not None
+    assert found.kind == ("inspect" if name in INSPECT else "control")
 
 
 def test_nobody_there_is_an_exit_status_of_its_own(tq: Tq) -> None:

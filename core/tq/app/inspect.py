@@ -111,6 +111,10 @@ class Inspect:
         """The last samples."""
         return self.ask("memdump", samples=samples)
 
+    def objgraph(self, type: str = "Request", n: int = 200, max_depth: int = 10) -> Found:
+        """Draw what refers to objects of a type; `{"filename": path}` on each worker's machine."""
+        return self.ask("objgraph", num=n, max_depth=max_depth, type=type)
+
     def hello(self, from_node: str, revoked: Any = None) -> Found:
         """What a Celery worker asks when it starts."""
         return self.ask("hello", from_node=from_node, revoked=revoked)

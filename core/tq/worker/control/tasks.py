@@ -7,6 +7,7 @@ import signal as signals
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured
 from tq.policy.ratelimit import parse_rate
 from tq.worker.answers import Question
@@ -156,6 +157,21 @@ def disable_events(state: ControlState, **more: Any) -> Any:
     if events is None:
         return nok("event dispatcher unavailable")
     return ok("task events disabled" if events.disable() else "task events already disabled")
+
+
+@own("control", visible=False)
+def election(state: ControlState, id: str, topic: str, action: Mapping[str, Any], **more: Any) -> Any:
+    """Have one of all workers that hear this send a task: the broker takes it once."""
+    if topic != "task":
+        return nok(f"elections are about the topic 'task', not {topic!r:.100}")
+    if Cap.UNIQUE not in state.app.broker.capabilities:
+        return nok("this broker cannot take a task just once, so nobody is elected; send the task yourself")
+    chosen = _ids(id)
+    if isinstance(chosen, dict):
+        return chosen
+    signature = state.app.signature(dict(action))
+    state.quietly(lambda: signature.apply_async(task_id=f"election-{chosen[0]}", unique=True))
+    return ok(f"task {signature.task} is sent once")
 
 
 @own("control")
