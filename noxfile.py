@@ -78,6 +78,14 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def kit(session: nox.Session) -> None:
+    """Write a plugin of each kind, lint, build, install and test it, and use all from a config file; part of `lint` and
+    `tests` as well."""
+    _install(session, "lint", "test")
+    session.run("pytest", "tests/packaging/test_kit.py", "tests/typing/test_kit.py", *session.posargs)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Play all faults in their long form and write docs/reliability.md; arguments go to tests/faults."""
     _install(session, "test")

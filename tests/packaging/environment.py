@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ print(json.dumps(points))
 """
 
 
+def build_wheel(part: Path, dist: Path) -> None:
+    """Build the wheel of a folder into `dist`, with what is installed here, and nothing from an index."""
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", dist, part)
+
+
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """Run a command outside of any environment of this process; return its output, or fail with it."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("VIRTUAL_ENV", "PYTHON", "COV"))}
@@ -40,6 +46,16 @@ class Environment:
     """A virtual environment in `folder`."""
 
     folder: Path
+
+    @classmethod
+    def made(cls, folder: Path, *, pip: bool = False) -> Environment:
+        """Make an empty one, with pip only when it is asked for."""
+        if pip:
+            base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+            run(base, "-m", "venv", folder)
+        else:
+            venv.create(folder, with_pip=False, symlinks=True)
+        return cls(folder)
 
     @property
     def python(self) -> Path:

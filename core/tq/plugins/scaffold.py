@@ -46,9 +46,7 @@ def _contract(module: str) -> str:
 
 DRAFTS: Final[Mapping[str, Draft]] = {
     "broker": Draft(BROKER.group, "Broker", "A broker of tq in one SQLite file", _contract("broker")),
-    "backend": Draft(
-        BACKEND.group, "Backend", "A result backend of tq in one SQLite file", _contract("results")
-    ),
+    "backend": Draft(BACKEND.group, "Backend", "A result backend of tq in a folder", _contract("results")),
     "serializer": Draft(
         SERIALIZER.group, "Serializer", "A serializer of tq: compressed JSON", _contract("serializer")
     ),
