@@ -8,14 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from tq.app import current, django, models
-from tq.app.arguments import argument_check
 from tq.app.decorators import BoundTaskDecorator, TaskDecorator
-from tq.app.make import make_task
-from tq.app.modules import import_related, module_of_script
+from tq.app.make import adopt_task, make_task
+from tq.app.modules import import_discovered, module_of_script
 from tq.app.options import (
     check_call_options,
-    check_task,
-    check_task_options,
     given_options,
 )
 from tq.app.sending import Sending
@@ -124,20 +121,7 @@ class TQ(Sending):
 
         Raises `AlreadyRegistered` where another task has its name, `ImproperlyConfigured` for wrong options.
         """
-        ready = task() if isinstance(task, type) else task
-        if not isinstance(ready, Task):
-            raise ImproperlyConfigured(
-                f"register_task takes a task, or a class that derives from Task: {task!r}"
-            )
-        check_task_options(type(ready), options, type(ready).__name__)
-        for name, value in options.items():
-            setattr(ready, name, value)
-        if not ready.name:
-            ready.name = self.gen_task_name(type(ready).__name__, type(ready).__module__)
-        ready._app = self
-        check_task(ready)
-        if ready.typing and ready._check is None:
-            ready._check = argument_check(ready.run, ready.name)
+        ready = adopt_task(task, self, options)
         self.tasks.add(ready)
         return ready
 
@@ -180,9 +164,7 @@ class TQ(Sending):
     def _import_discovered(self) -> None:
         waiting, self._discover = self._discover, []
         for packages, related in waiting:
-            found = packages() if callable(packages) else packages
-            for package in (found,) if isinstance(found, str) else found:
-                import_related(package, related)
+            import_discovered(packages, related)
 
     # -- periodic tasks ------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from tq.app.arguments import argument_check
 from tq.app.modules import import_object, module_of_script
@@ -14,6 +14,9 @@ from tq.errors import ImproperlyConfigured
 
 if TYPE_CHECKING:
     from tq.app.app import TQ
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def make_task(function: Callable[..., Any], app: TQ | None, options: Mapping[str, Any]) -> Task[..., Any]:
@@ -46,6 +49,23 @@ def make_task(function: Callable[..., Any], app: TQ | None, options: Mapping[str
     if task.typing:
         task._check = argument_check(function, name, skip_first=given["bind"])
     return task
+
+
+def adopt_task(task: Task[P, R] | type[Task[P, R]], app: TQ, options: Mapping[str, Any]) -> Task[P, R]:
+    """A task object, or one of a class, as a task of the app. Raises `ImproperlyConfigured` as `make_task` does."""
+    ready = task() if isinstance(task, type) else task
+    if not isinstance(ready, Task):
+        raise ImproperlyConfigured(f"register_task takes a task, or a class that derives from Task: {task!r}")
+    check_task_options(type(ready), options, type(ready).__name__)
+    for name, value in options.items():
+        setattr(ready, name, value)
+    if not ready.name:
+        ready.name = app.gen_task_name(type(ready).__name__, type(ready).__module__)
+    ready._app = app
+    check_task(ready)
+    if ready.typing and ready._check is None:
+        ready._check = argument_check(ready.run, ready.name)
+    return ready
 
 
 def bound_to(task: Task[..., Any], app: TQ) -> Task[..., Any]:

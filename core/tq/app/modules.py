@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tq.errors import ImproperlyConfigured
@@ -19,6 +20,13 @@ def import_object(path: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as exc:
         raise ImproperlyConfigured(f"cannot import {path!r}: {exc}") from exc
+
+
+def import_discovered(packages: Iterable[str] | Callable[[], Iterable[str]], related: str | None) -> None:
+    """`import_related` for each of the packages, or of those that a function names."""
+    found = packages() if callable(packages) else packages
+    for package in (found,) if isinstance(found, str) else found:
+        import_related(package, related)
 
 
 def import_related(package: str, related: str | None) -> None:
