@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source archive of every distribution and the wheel built from that archive."""
     folder = tmp_path_factory.mktemp("dist")
-    for part in PARTS:
-        # Without --wheel or --sdist, `build` makes the wheel from the archive and not from the checkout.
-        run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, part.folder)
+    run(sys.executable, Path(__file__).with_name("build.py"), folder, *(part.folder for part in PARTS))
     return folder
 
 
@@ -36,11 +33,6 @@ def environment(tmp_path: Path) -> Callable[[], Environment]:
     """Make an empty virtual environment, with pip only when it is asked for."""
 
     def make(*, pip: bool = False) -> Environment:
-        if pip:
-            base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
-            run(base, "-m", "venv", tmp_path / "venv")
-        else:
-            venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
-        return Environment(tmp_path / "venv")
+        return Environment.made(tmp_path / "venv", pip=pip)
 
     return make
