@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent
 PLUGINS = sorted(file.parent for file in ROOT.glob("plugins/*/pyproject.toml"))
 UNTRACED_PACKAGES = ("tq_asyncio", "tq_eventlet", "tq_gevent", "tq_prefork", "tq_threads")
 PARTS = [ROOT / "core", *PLUGINS]
+EXAMPLES = sorted(file.parent for file in ROOT.glob("examples/plugins/*/pyproject.toml"))
 PACKAGES = ["tq", *(f"tq_{plugin.name}" for plugin in PLUGINS)]
 # Tests wait more than they work, so there are more processes than small machines have cores. The tests of one file
 # stay together, since they share servers and databases.
@@ -36,7 +37,8 @@ print(*sorted(found), sep="\\n")
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format, style, types, the public API's types and the import direction."""
-    _install(session, "lint", "test")
+    # Examples are linted as the parts are; their tests run in environments of their own (tests/packaging).
+    _install(session, "lint", "test", parts=[*PARTS, *EXAMPLES])
     checks = (
         ("ruff", "format", "--check", "."),
         ("ruff", "check", "."),
@@ -171,7 +173,8 @@ def _passes(session: nox.Session, command: tuple[str, ...]) -> bool:
 
 
 def _sources() -> list[Path]:
-    return [ROOT / "core" / "tq", *(plugin / f"tq_{plugin.name}" for plugin in PLUGINS)]
+    examples = [example / example.name.replace("-", "_") for example in EXAMPLES]
+    return [ROOT / "core" / "tq", *(plugin / f"tq_{plugin.name}" for plugin in PLUGINS), *examples]
 
 
 def _tests() -> list[str]:

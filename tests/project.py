@@ -55,3 +55,8 @@ PLUGINS = [
     for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))
 ]
 PARTS = [CORE, *PLUGINS, BUNDLE]
+EXAMPLES = [
+    Part(file.parent, file.parent / file.parent.name.replace("-", "_"))
+    for file in sorted(ROOT.glob("examples/plugins/*/pyproject.toml"))
+]
+"""Plugins as strangers would write them: not among the parts, since nobody installs them with tq."""

@@ -7,7 +7,7 @@ import re
 import pytest
 from packaging.requirements import Requirement
 
-from tests.project import ALWAYS, BUNDLE, CORE, PARTS, PLUGINS, ROOT, Part
+from tests.project import ALWAYS, BUNDLE, CORE, EXAMPLES, PARTS, PLUGINS, ROOT, Part
 
 OURS = {part.name for part in PARTS}
 
@@ -74,6 +74,9 @@ def test_an_extra_of_the_bundle_asks_only_for_extras_that_the_plugin_has() -> No
 def test_linters_and_workspace_know_every_part() -> None:
     tool = BUNDLE.toml["tool"]
     packages = {"tq", *(f"tq_{plugin.folder.name}" for plugin in PLUGINS)}
-    assert set(tool["importlinter"]["root_packages"]) == packages
+    examples = {example.package.name for example in EXAMPLES if example.package}
+    assert set(tool["importlinter"]["root_packages"]) == packages | examples
+    [strangers] = [each for each in tool["importlinter"]["contracts"] if "stranger" in each["name"]]
+    assert set(strangers["source_modules"]) == examples
     assert packages <= set(tool["ruff"]["lint"]["isort"]["known-first-party"])
     assert set(tool["uv"]["sources"]) == {"tq-core", *(plugin.name for plugin in PLUGINS)}

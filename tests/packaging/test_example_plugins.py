@@ -10,17 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.environment import Environment, run
-from tests.project import ROOT
-
-EXAMPLES = sorted(file.parent for file in ROOT.glob("examples/plugins/*/pyproject.toml"))
+from tests.project import EXAMPLES, Part
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda part: part.name)
 def test_an_example_plugin_is_found_and_passes_its_own_tests(
-    dist: Path, environment: Callable[..., Environment], tmp_path: Path, example: Path
+    dist: Path, environment: Callable[..., Environment], tmp_path: Path, example: Part
 ) -> None:
     project = tmp_path / example.name
-    shutil.copytree(example, project, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+    shutil.copytree(example.folder, project, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
     alone = environment()
     alone.uv("install", "--find-links", dist, project, "--group", f"{project / 'pyproject.toml'}:test")
     assert alone.ours() == {"tq-core", example.name}
