@@ -151,7 +151,7 @@ def test_a_prefetch_multiplier_caps_what_is_taken_for_each_slot(
         assert setup.largest_batch == largest
         engine = setup.slots_engine([setup.local_seat() for _ in range(3)], lambda job, seat: None)
         assert isinstance(engine, SlotsEngine)
-        assert engine._size._largest == min(LARGEST, largest * 3)
+        assert engine._size._largest == min(LARGEST + 3, largest * 3)
 
 
 def test_a_rate_limit_is_kept_and_nothing_is_lost(app: TQ, run_worker: Any) -> None:

@@ -17,7 +17,7 @@ def test_it_stays_between_the_slots_and_the_largest(
     size = BatchSize(slots=slots, largest=largest)
     for count, seconds in seen:
         size.observe(count, seconds)
-        assert slots <= size.limit <= largest + (slots if slots > 1 else 0)
+        assert slots <= size.limit <= max(slots, largest)
 
 
 def test_it_begins_with_one_delivery_for_each_slot() -> None:

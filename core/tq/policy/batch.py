@@ -18,14 +18,19 @@ _OFTEN = 4
 """Where one body in so many ends within the target, it pays to have the next ones at hand."""
 
 
+def largest_for(slots: int, each: int = LARGEST) -> int:
+    """What to have at most, with what runs: `each` for every slot, and no more than `LARGEST` beside what runs."""
+    return min(each * slots, LARGEST + (slots if slots > 1 else 0))
+
+
 class BatchSize:
     """An adaptive batch size. `limit` is what to have at most, with what runs in several slots; tell `observe` how the
     last batch went."""
 
-    def __init__(self, *, target: float = TARGET, largest: int = LARGEST, slots: int = 1) -> None:
+    def __init__(self, *, target: float = TARGET, largest: int | None = None, slots: int = 1) -> None:
         self._target = target * slots
         self._slots = slots
-        self._largest = slots + largest if slots > 1 else largest
+        self._largest = largest_for(slots) if largest is None else largest
         self._average: float | None = None
         self.limit = slots
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tq.contracts.pool import Engine, Seat, Spawn
 from tq.errors import TaskRevoked, TimeLimitExceeded
-from tq.policy.batch import LARGEST
+from tq.policy.batch import LARGEST, largest_for
 from tq.worker.answers import Answers
 from tq.worker.engine import NO_WORKER_LIMITS, InlineEngine, Limits
 from tq.worker.execute import Executor
@@ -67,7 +67,7 @@ class WorkerSetup:
             seats,
             spawn,
             limits=self.limits,
-            largest_batch=min(LARGEST, self.largest_batch * len(seats)),
+            largest_batch=largest_for(len(seats), self.largest_batch),
         )
         if self.answers is not None:
             self.answers.add(engine)

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from tq import states
 from tq.contracts.pool import Seat, Spawn, StopMode
 from tq.errors import BrokerError
-from tq.policy.batch import LARGEST, BatchSize
+from tq.policy.batch import BatchSize
 from tq.records import Action, Delivery, Settlement
 from tq.worker import early
 from tq.worker.documents import started_document
@@ -98,7 +98,7 @@ class SlotsEngine:
         spawn: Spawn,
         *,
         limits: Limits = NO_WORKER_LIMITS,
-        largest_batch: int = LARGEST,
+        largest_batch: int | None = None,
     ) -> None:
         self.executor = executor
         self._seats = seats
