@@ -4,18 +4,26 @@ The rules, which the conformance suite checks (`tq.testing.BrokerConformance`):
 
 1. A message is at every moment in exactly one place: waiting, delayed, lent to a live consumer, dead, or
    settled. Each move is one atomic operation of the store.
+   Why: who dies between two steps leaves a message in no place, or in two.
 2. A lease belongs to the consumer, not to the message. While a consumer's heartbeats come, nothing that it
    holds is handed out again, for hours. When they stop for `lease` seconds, all that it held goes back.
+   Why: a task may run for hours, and nobody should have to set a timer to the longest of them.
 3. A consumer whose lease was taken over is fenced for ever: its settlements return False and change nothing,
    its `receive` raises `LeaseLost`. Ids of consumers are never used twice.
    What a dead consumer ran is charged an attempt; what it only held is not. Its heartbeats say what it runs, and
    the first delivery that a `receive` or `turn` returns counts as running from that moment on, until the next
    heartbeat of that consumer. So a message that kills its worker at once, before any heartbeat, is charged too.
+   Why: who was taken for dead may come back and does not know it; and a message that kills has to end, while its
+   neighbours are innocent.
 4. Times (delays, leases) are measured by the store's clock.
+   Why: machines differ about the time, by more than a lease.
 5. Everything is in batches, and errors are per item: one bad message does not spoil its neighbours.
+   Why: a round trip for each message costs more than most tasks, and a batch holds the calls of many.
 6. Every error that leaves a broker is a `tq.BrokerError`, with the password of the URL masked.
    `BrokerUnavailable` means: try again later.
+   Why: the core catches this class and no other, and tries again for this one and no other; logs have many readers.
 7. What the class declares in `capabilities` it does; what it does not declare the core supplies or refuses.
+   Why: workers rely on a flag and leave out their own way of doing it; one that is not true loses messages.
 """
 
 from __future__ import annotations

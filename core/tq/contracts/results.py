@@ -3,14 +3,20 @@
 The rules (`tq.testing.ResultBackendConformance` checks them):
 
 1. SUCCESS is final: a later `store` of any other state for that id changes nothing.
+   Why: a worker that was taken for dead reports late, after its successor.
 2. `get` of an unknown id leaves it out of the answer; nothing is invented.
+   Why: whether an unknown task is pending or was never sent is for the caller to say.
 3. `wait` returns as soon as one of the ids is ready, without polling where the store can push.
+   Why: thousands of callers wait at once, and each poll is a round trip.
 4. Documents have Celery's shape (`TaskMeta`), so that Celery's `AsyncResult` reads them and the other way.
+   Why: systems move over one program at a time.
 5. Every error that leaves a backend is a `tq.BackendError`, with the password of the URL masked.
+   Why: the core catches this class and no other, and logs have many readers.
 
 Groups (`BackendCap.GROUPS`), on which chords rest:
 
 6. A member counts once: of several parts with one group, task and index, the first stands.
+   Why: messages come again, so members end again; a counter that only adds completes a chord too early.
 7. The part that completes a group is answered with `claimed` and with all parts, and so is the first part that
    did not succeed, complete or not. From then on the same task and index is answered so again each time that it
    is counted, until `end_groups`; nobody else ever is. So a worker that dies between counting and sending what

@@ -86,6 +86,7 @@ class Delays:
     def test_a_delayed_message_comes_once(
         self, kit: BrokerKit, broker: Broker, queue: str, delay: float
     ) -> None:
+        """Every worker moves what is due, all at the same moment."""
         kit.send(broker, queue, "later", delay=delay)
         one, two = kit.consumer(broker, queue), kit.consumer(kit.broker(), queue)
         come_back(kit, broker, queue, one, 1)

@@ -26,6 +26,7 @@ class Errors:
         return self.broker_class(dead_url, broker_options)
 
     def test_publish_to_a_dead_server_raises_within_its_timeout(self, dead_broker: Broker) -> None:
+        """The caller may be a web request, and has said how long it can wait, connecting included."""
         started = time.monotonic()
         with pytest.raises(BrokerUnavailable) as caught:
             dead_broker.publish([envelope("q", "one")], timeout=1.0)

@@ -20,6 +20,8 @@ class Firsts:
     def test_the_first_of_a_batch_is_charged_although_no_heartbeat_came(
         self, kit: BrokerKit, broker: Broker, queue: str, lease: float
     ) -> None:
+        """A message that kills its worker at once leaves no time for a heartbeat: uncharged, it kills worker
+        after worker for ever."""
         sent = names(4)
         kit.send(broker, queue, *sent)
         kit.take(kit.consumer(broker, queue, lease=lease), 4)

@@ -28,6 +28,8 @@ class Interruption:
     def test_interrupt_just_before_receive_ends_it_at_once(
         self, kit: BrokerKit, broker: Broker, queue: str
     ) -> None:
+        """A signal comes whenever it likes. One that is lost between deciding to receive and waiting holds up
+        the stop of a worker for the whole wait."""
         consumer = kit.consumer(broker, queue)
         consumer.receive(1, 0.0)
         consumer.interrupt()

@@ -54,6 +54,8 @@ class Leases:
     def test_a_living_consumer_keeps_its_messages_for_many_leases(
         self, kit: BrokerKit, broker: Broker, queue: str, lease: float
     ) -> None:
+        """A timer for each message gives a task that runs for hours to a second worker while the first one
+        runs it. The lease is the consumer's, and heartbeats come while it lives."""
         kit.send(broker, queue, "long", "waiting")
         consumer = kit.consumer(broker, queue, lease=lease)
         running = kit.take(consumer, 2)
@@ -148,6 +150,7 @@ class Leases:
 
     @needs(Cap.LEASE)
     def test_a_late_settlement_publishes_nothing(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        """The message is with another consumer by now, which will publish what follows itself."""
         kit.send(broker, queue, "one")
         late = kit.consumer(broker, queue)
         stale = kit.take(late, 1)
@@ -161,6 +164,8 @@ class Leases:
     def test_a_fenced_consumer_cannot_receive(
         self, kit: BrokerKit, broker: Broker, queue: str, lease: float
     ) -> None:
+        """A worker that was suspended wakes up and believes that it lives; what it takes now would be lost
+        with its next heartbeat."""
         kit.send(broker, queue, "one")
         late = kit.consumer(broker, queue, lease=lease)
         kit.take(late, 1)

@@ -25,6 +25,8 @@ class Processes:
     def test_a_fork_leaves_the_parents_connection_usable(
         self, kit: BrokerKit, broker: Broker, queue: str
     ) -> None:
+        """Two processes that speak over one socket get each other's answers; one that closes it takes it from
+        the other."""
         kit.send(broker, queue, "before", "held")
         consumer = kit.consumer(broker, queue)
         held = kit.take(consumer, 1)

@@ -59,6 +59,8 @@ class Publishing:
     def test_publish_reports_a_bad_message_and_sends_its_neighbours(
         self, kit: BrokerKit, broker: Broker, queue: str
     ) -> None:
+        """A batch holds the calls of many: one that cannot be written must neither fail the others nor pass
+        for sent."""
         bad = Envelope(Message({"id": "bad", "task": "t", "what": object()}, {}, b"[]"), queue)
         answer = kit.publish(broker, [envelope(queue, "before"), bad, envelope(queue, "after")])
         assert [type(each) for each in answer][::2] == [type(None)] * 2
@@ -99,6 +101,7 @@ class Publishing:
     def test_publish_takes_any_queue_name(
         self, kit: BrokerKit, broker: Broker, queue: str, name: str
     ) -> None:
+        """Users name queues, and a store's own rules for names are no news to them."""
         full = f"{name}-{queue[-8:]}"
         kit.send(broker, full, "one")
         (delivery,) = kit.take(kit.consumer(broker, full), 1)

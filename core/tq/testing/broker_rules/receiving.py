@@ -54,6 +54,7 @@ class Receiving:
     def test_receive_does_not_wait_for_a_second_message(
         self, kit: BrokerKit, broker: Broker, queue: str
     ) -> None:
+        """A task would wait for whatever is sent next, on a quiet queue for ever."""
         kit.send(broker, queue, "only")
         started = time.monotonic()
         assert ids(kit.consumer(broker, queue).receive(10, 30.0)) == ["only"]
@@ -116,6 +117,8 @@ class Receiving:
     def test_receive_hands_out_undecodable_bytes_between_good_messages(
         self, kit: BrokerKit, broker: Broker, queue: str, put_raw: Callable[[str, bytes], None]
     ) -> None:
+        """Any program may write into a queue. Bytes that raise out of `receive` stop all that lies behind
+        them."""
         garbage = [b"garbage", b"{}", b"\x00\xff\xfe", b'{"body": 7}']
         kit.send(broker, queue, "before")
         for raw in garbage:

@@ -53,6 +53,7 @@ class Settling:
         assert ids(kit.take(kit.consumer(broker, queue), 1)) == ids(for_two)
 
     def test_settling_twice_has_no_second_effect(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        """A worker whose connection broke settles the same batch again, for it cannot know what had arrived."""
         kit.send(broker, queue, "back", "other")
         consumer = kit.consumer(broker, queue)
         back, _ = kit.take(consumer, 2)
@@ -73,6 +74,8 @@ class Settling:
         assert ids(kit.take(consumer, 3)) == sent
 
     def test_requeue_is_not_charged_as_an_attempt(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        """A worker that is stopped gives back what it has not begun. If that counted, some deployments would
+        make dead letters of messages that nobody ever ran."""
         kit.send(broker, queue, "back")
         consumer = kit.consumer(broker, queue)
         for _ in range(4):
@@ -109,6 +112,7 @@ class Settling:
 
     @needs(Cap.ATOMIC_PUBLISH)
     def test_settling_twice_publishes_once(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
+        """Otherwise each broken connection runs a retry, or the next task of a chain, twice."""
         kit.send(broker, queue, "first")
         consumer = kit.consumer(broker, queue)
         taken = kit.take(consumer, 1)

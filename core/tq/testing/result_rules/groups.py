@@ -42,6 +42,7 @@ class Groups:
     def test_a_member_that_ends_twice_counts_once_and_its_first_end_stands(
         self, backend: ResultBackend, task_id: str
     ) -> None:
+        """Messages come again, so members end again; a counter that only adds completes a chord too early."""
         backend.start_group(GroupStart(task_id, 2))
         assert backend.count([part(task_id, 0, "first")] * 2) == [NOTHING, NOTHING]
         assert backend.count([part(task_id, 0, "second")]) == [NOTHING]
@@ -50,6 +51,8 @@ class Groups:
 
     @needs(BackendCap.GROUPS)
     def test_the_claim_stays_with_the_member_that_has_it(self, backend: ResultBackend, task_id: str) -> None:
+        """Whoever completed the group may die before it has sent what follows; its message comes again, and
+        asks again."""
         backend.start_group(GroupStart(task_id, 2))
         backend.count([part(task_id, 0)])
         first = backend.count([part(task_id, 1, "x")])
@@ -111,6 +114,7 @@ class Groups:
 
     @needs(BackendCap.GROUPS)
     def test_of_members_that_end_together_one_claims(self, kit: ResultKit, task_id: str) -> None:
+        """Read, add and write in three steps, and two that end together both see a full group, or neither."""
         backends = [kit.backend() for _ in range(4)]
         backends[0].start_group(GroupStart(task_id, 40))
         answers = at_once(

@@ -20,6 +20,8 @@ class Processes:
 
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
     def test_a_fork_leaves_the_parents_connection_usable(self, backend: ResultBackend, task_id: str) -> None:
+        """Two processes that speak over one socket get each other's answers; one that closes it takes it from
+        the other."""
         backend.store([success(task_id, 1)])
 
         def child() -> None:

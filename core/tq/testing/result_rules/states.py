@@ -49,6 +49,7 @@ class States:
 
     @unless(BackendCap.REPLIES)
     def test_success_is_final_while_others_store(self, kit: ResultKit, task_id: str) -> None:
+        """A worker that was declared dead reports late; the result that its successor stored must stand."""
         backends = [kit.backend() for _ in range(4)]
 
         def keep_storing(number: int) -> None:

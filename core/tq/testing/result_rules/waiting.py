@@ -52,6 +52,7 @@ class Waiting:
     def test_wait_is_woken_by_its_own_instance(
         self, kit: ResultKit, backend: ResultBackend, task_id: str
     ) -> None:
+        """In one process there are callers and workers, and results that come between looking and listening."""
         with later(kit, [failure(task_id)], backend):
             assert backend.wait([task_id], kit.patience) == {task_id: failure(task_id)}
 
