@@ -82,7 +82,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
     `receipt` means something to the broker alone. `attempt` is 1 for the first run and grows by one each
     time a holder died while running the message; 0 where the broker cannot count. `size` is the number of
-    bytes the message took in the store.
+    bytes the message took in the store. `token` is what `Broker.end_run` needs to know of it in another process.
     """
 
     message: Message | Undecodable
@@ -90,6 +90,7 @@ class Delivery(msgspec.Struct, frozen=True):
     receipt: int | str
     attempt: int = 1
     size: int = 0
+    token: bytes = b""
 
 
 class Action(enum.Enum):

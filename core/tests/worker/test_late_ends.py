@@ -11,7 +11,6 @@ import pytest
 from core.tests.worker.script import BreakingBackend
 from core.tests.worker.workshop import Shop, executor, plan
 from tq import states
-from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, PoolCap, Seat, StopMode
 from tq.errors import BackendError, BackendUnavailable, BrokerUnavailable, TimeLimitExceeded
 from tq.worker.keeper import Keeper
@@ -87,13 +86,6 @@ def test_a_verdict_waits_for_the_backend_before_the_message_goes(
     assert shop.results(["t-0"])["t-0"].result["exc_type"] == "TimeLimitExceeded"
     stats = shop.broker.stats("q")
     assert (stats.in_flight, stats.ready, stats.dead) == (0, 1, 0)
-
-
-def test_a_broker_without_leases_is_told_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    losses = losses_of(shop)
-    monkeypatch.setattr(shop.broker, "capabilities", Cap.DELAY, raising=False)
-    losses.report(died(shop), "killed")
-    assert (list(losses.waiting), losses.wake.is_set()) == ([], False)
 
 
 class Idle(Pool):

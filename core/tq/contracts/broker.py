@@ -244,6 +244,27 @@ class Broker(ABC):
         """
         raise NotImplementedError
 
+    def adopt(self, delivery: Delivery) -> None:
+        """Another consumer's delivery, whose end this process stores next in place of that one. For brokers that also
+        carry results (`joins`), and have to know whom to send them to."""
+
+    def end_run(
+        self,
+        consumer_id: str,
+        delivery: Delivery,
+        *,
+        action: Action = Action.REQUEUE,
+        reason: str = "",
+        max_attempts: int = 3,
+    ) -> Sequence[Delivery]:
+        """Without `Cap.LEASE`: this consumer is dead, or stopped and about to be killed, and this delivery is what it
+        ran. `release` for this one alone, as far as the broker can: it may be that others were given it already.
+
+        Called by the process that looks after the consumer's. Does nothing here: then the message comes back when its
+        lease is over. Returns what went to the dead letters.
+        """
+        return ()
+
     def stats(self, queue: str) -> QueueStats:
         """`Cap.STATS`: what lies in a queue; an unknown queue is an empty one."""
         raise NotImplementedError

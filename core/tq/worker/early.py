@@ -2,6 +2,7 @@
 
 The broker has them no more, so whoever finds the process dead could not say what was lost. The child notes the
 delivery on its seat, in memory that the parent can read, from before the acknowledgement until its effects are stored.
+With brokers that cannot be asked what a consumer holds, all that runs leaves such a trace.
 """
 
 from __future__ import annotations
@@ -22,15 +23,20 @@ class Trace(msgspec.Struct, frozen=True):
     message: Message
     queue: str
     receipt: int | str
+    attempt: int = 1
+    token: bytes = b""
+    held: bool = False
+    """It was not acknowledged: the broker has it still."""
 
 
 _decoder = msgspec.msgpack.Decoder(Trace)
 
 
-def note(seat: Seat, delivery: Delivery) -> None:
-    """Leave a trace, where the seat has room for one."""
+def note(seat: Seat, delivery: Delivery, *, held: bool = False) -> None:
+    """Leave a trace, where the seat has room for one. `held`: it is not acknowledged before it runs."""
     if isinstance(seat, Notebook) and isinstance(delivery.message, Message):
-        seat.note(msgspec.msgpack.encode(Trace(delivery.message, delivery.queue, delivery.receipt)))
+        d = delivery
+        seat.note(msgspec.msgpack.encode(Trace(d.message, d.queue, d.receipt, d.attempt, d.token, held)))  # type: ignore[arg-type]
 
 
 def erase(seat: Seat) -> None:
@@ -41,11 +47,23 @@ def erase(seat: Seat) -> None:
 
 def noted(seat: Seat) -> Delivery | None:
     """What the process of this seat had acknowledged and not ended."""
+    trace = _trace(seat)
+    return None if trace is None or trace.held else _delivery(trace)
+
+
+def noted_run(seat: Seat) -> Delivery | None:
+    """What the process of this seat runs, or ran when it ended, and has not acknowledged."""
+    trace = _trace(seat)
+    return _delivery(trace) if trace is not None and trace.held and trace.receipt == seat.receipt else None
+
+
+def _trace(seat: Seat) -> Trace | None:
     data = seat.noted if isinstance(seat, Notebook) else b""
-    if not data:
-        return None
-    trace = _decoder.decode(data)
-    return Delivery(trace.message, trace.queue, trace.receipt)
+    return _decoder.decode(data) if data else None
+
+
+def _delivery(trace: Trace) -> Delivery:
+    return Delivery(trace.message, trace.queue, trace.receipt, trace.attempt, token=trace.token)
 
 
 def broken_off(run: Run) -> Run:

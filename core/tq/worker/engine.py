@@ -180,6 +180,9 @@ class InlineEngine:
         if self._left is not None:
             self._left -= 1
         if run.plan.acks_late:  # type: ignore[union-attr]
+            if self._link.beats_itself:
+                # Nobody could ask this broker what was running here.
+                early.note(self._seat, delivery, held=True)
             self._perform(run)
             self._done.append(self._executor.conclude(run))
         elif self._acknowledged(run):
@@ -209,9 +212,13 @@ class InlineEngine:
 
     def _acknowledged(self, run: Run) -> bool:
         """Acknowledge before the body runs (`acks_late=False`: at most once); False: do not run it."""
-        early.note(self._seat, run.delivery)
+        asks = self._link.beats_itself
+        early.note(self._seat, run.delivery, held=asks)
         with self._access:
-            return self._link.acknowledge(run.delivery, self._executor.starting(run, os.getpid()))
+            done = self._link.acknowledge(run.delivery, self._executor.starting(run, os.getpid()))
+        if done and asks:
+            early.note(self._seat, run.delivery)
+        return done
 
     def _end(self) -> None:
         """Settle what is finished, give back the rest."""

@@ -41,6 +41,8 @@ class Loss:
     cause: str
     verdict: Exception | None = None
     early: Delivery | None = None
+    run: Delivery | None = None
+    """What it ran, on a broker that cannot be asked."""
 
 
 @dataclass(slots=True)
@@ -54,16 +56,40 @@ class Losses:
     waiting: deque[Loss] = field(default_factory=deque)
     ends: deque[tuple[Delivery, Exception]] = field(default_factory=deque)
     """Deliveries that are dead letters by now, and what their results have to say."""
+    condemned: set[tuple[str, int]] = field(default_factory=set)
+    """Consumers whose last run was ended before they were."""
 
     def report(
         self, seat: Seat, cause: str, *, verdict: Exception | None = None, charge: bool = True
     ) -> None:
         """The process of this seat is gone; with `charge` what it ran counts an attempt or gets its verdict."""
         running = (seat.receipt,) if charge and seat.receipt >= 0 else ()
-        # Without the capability, the store's own timers give back what was lent.
-        if seat.consumer_id and Cap.LEASE in self.stores.broker.capabilities:
-            self.waiting.append(Loss(seat.consumer_id, running, cause, verdict, early.noted(seat)))
-            self.wake.set()
+        ended = (seat.consumer_id, seat.receipt)
+        if not seat.consumer_id or ended in self.condemned:
+            self.condemned.discard(ended)
+            return
+        loss = Loss(seat.consumer_id, running, cause, verdict, early.noted(seat))
+        if not self._leases:
+            # The store's own timers give back what was lent, but for what ran.
+            loss.run = early.noted_run(seat) if running else None
+        self.waiting.append(loss)
+        self.wake.set()
+
+    def condemn(self, seat: Seat, cause: str, verdict: Exception) -> None:
+        """The process of this seat is stopped, and will be killed for what it runs. A broker without leases would hand
+        that out again at once, so it ends before. Takes as long as the stores do."""
+        run = None if self._leases else early.noted_run(seat)
+        if run is None:
+            return
+        try:
+            self._take(Loss(seat.consumer_id, (seat.receipt,), cause, verdict, run=run))
+            self.condemned.add((seat.consumer_id, seat.receipt))
+        except (BrokerError, BackendError) as exc:
+            logger.warning("a task that is ended by force may run again: %s", exc)
+
+    @property
+    def _leases(self) -> bool:
+        return Cap.LEASE in self.stores.broker.capabilities
 
     def settle(self) -> None:
         """Settle what was reported; what a store cannot take now is tried again at the next call."""
@@ -96,6 +122,9 @@ class Losses:
     def _take(self, loss: Loss) -> None:
         broker = self.stores.broker
         self._end_early(loss)
+        if not self._leases:
+            self._end_run(loss)
+            return
         action = Action.REQUEUE
         if loss.verdict is not None and loss.running:
             # The result is stored before the message goes: a crash between the two repeats, and never loses.
@@ -111,12 +140,25 @@ class Losses:
         )
         self.quarantined(dead, loss.cause)
 
+    def _end_run(self, loss: Loss) -> None:
+        if loss.run is None:
+            return
+        action = Action.REQUEUE
+        if loss.verdict is not None:
+            self._conclude(loss.run, loss.verdict)
+            action = Action.ACK
+        dead = self.stores.broker.end_run(
+            loss.consumer_id, loss.run, action=action, reason=loss.cause, max_attempts=self.max_attempts
+        )
+        self.quarantined(dead, loss.cause)
+
     def _end_early(self, loss: Loss) -> None:
         """End what the broker has no more; what it still has was not acknowledged yet, and did not begin."""
         if loss.early is None:
             return
         receipt = loss.early.receipt
-        if not (isinstance(receipt, int) and self.stores.broker.held(loss.consumer_id, (receipt,))):
+        held = self._leases and isinstance(receipt, int)
+        if not (held and self.stores.broker.held(loss.consumer_id, (int(receipt),))):
             lost = WorkerLost(f"{loss.cause}; it was acknowledged before it ran, and is not run again")
             self._conclude(loss.early, loss.verdict or lost)
         loss.early = None
@@ -128,6 +170,7 @@ class Losses:
             return
         state = states.REVOKED if isinstance(exc, TaskRevoked) else states.FAILURE
         outcome = run.outcome = Outcome(state, exc)
+        self.stores.broker.adopt(delivery)
         logger.error("task %s[%s] ended: %r", run.call.task, run.call.id, exc)  # type: ignore[union-attr]
         meta = self.executor.result_of(run, outcome)
         if meta is not None and self.stores.backend is not None:

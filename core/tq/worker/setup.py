@@ -21,6 +21,8 @@ from tq.worker.seat import LocalSeat
 from tq.worker.slots import SlotsEngine
 from tq.worker.tally import Tally
 
+_REVOKED = ("terminated", TaskRevoked("terminated"))
+
 
 @dataclass(slots=True)
 class WorkerSetup:
@@ -110,15 +112,24 @@ class WorkerSetup:
         """What the child held goes back; what it ran is charged."""
         self.losses.report(seat, cause, charge=charge)
 
+    def condemn(self, seat: Seat, *, revoked: bool) -> None:
+        """The child is stopped and will be killed: end what it runs where the broker would hand it out again."""
+        self.losses.condemn(seat, *(_REVOKED if revoked else _late(seat)))
+
     def time_is_up(self, seat: Seat) -> None:
         """The child was killed for its time limit."""
-        limit = seat.hard_deadline - seat.started
-        cause = f"ran into its time limit of {limit:g} s"
-        self.losses.report(seat, cause, verdict=TimeLimitExceeded(limit))
+        cause, verdict = _late(seat)
+        self.losses.report(seat, cause, verdict=verdict)
 
     def terminated(self, seat: Seat) -> None:
         """The child was killed to end its body."""
-        self.losses.report(seat, "terminated", verdict=TaskRevoked("terminated"))
+        cause, verdict = _REVOKED
+        self.losses.report(seat, cause, verdict=verdict)
 
     def child_ended(self, seat: Seat) -> None:
         """Nothing to do: the child's engine gave back what it had, and ended its consumer."""
+
+
+def _late(seat: Seat) -> tuple[str, Exception]:
+    limit = seat.hard_deadline - seat.started
+    return f"ran into its time limit of {limit:g} s", TimeLimitExceeded(limit)

@@ -12,7 +12,7 @@ from tq.contracts.pool import Pool, PoolCap, Seat
 from tq.records import Delivery, Revocation, Undecodable
 from tq.wire.protocol import identify
 from tq.wire.stamps import stamp_keys
-from tq.worker.early import noted
+from tq.worker.early import noted, noted_run
 from tq.worker.revocations import FRESH, Revocations
 
 logger = logging.getLogger("tq.worker")
@@ -30,9 +30,8 @@ class Terminations:
         self._clock = clock
         self._revocations = Revocations(broker)
         self._wanted: dict[str, tuple[Revocation, float]] = {}
-        self._works = (
-            PoolCap.TERMINATE in pool.capabilities and (Cap.REVOKE | Cap.LEASE) in broker.capabilities
-        )
+        self._works = PoolCap.TERMINATE in pool.capabilities and Cap.REVOKE in broker.capabilities
+        self._asks = Cap.LEASE in broker.capabilities
 
     def tick(self) -> None:
         """Learn what is new, and end what runs of it. Raises `BrokerError`."""
@@ -51,8 +50,9 @@ class Terminations:
         consumer_id, receipt = seat.consumer_id, seat.receipt
         if not consumer_id or receipt < 0:
             return
-        own = noted(seat)
-        for delivery in [own] if own is not None else self._broker.held(consumer_id, (receipt,)):
+        own = noted(seat) or noted_run(seat)
+        held = self._broker.held(consumer_id, (receipt,)) if own is None and self._asks else ()
+        for delivery in [own] if own is not None else held:
             names = _names_of(delivery)
             found = next((self._wanted[name] for name in names if name in self._wanted), None)
             if found is not None and self._pool.terminate(seat, receipt, _number(found[0])):

@@ -8,9 +8,10 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from tq.contracts.pool import Pool, PoolCap, PoolSetup, Seat, StopMode
+from tq.contracts.pool import Judge, Pool, PoolCap, PoolSetup, Seat, StopMode
 from tq.errors import ImproperlyConfigured
 from tq_prefork.crew import Crew
 from tq_prefork.line import ask_all
@@ -157,7 +158,7 @@ class PreforkPool(Pool):
             for process in crew.processes:
                 if process.seat is seat:
                     number = signal.SIGKILL if number in _ENDS else number
-                    process.kill_if_runs(receipt, number, Verdict.TERMINATED)
+                    process.kill_if_runs(receipt, number, Verdict.TERMINATED, self._condemn(revoked=True))
 
     def _replace(self, crew: Crew) -> None:
         while self._replacements:
@@ -170,7 +171,13 @@ class PreforkPool(Pool):
         for process in crew.processes:
             running = process.seat.read()
             if 0.0 < running.hard_deadline <= time.monotonic() and process.why() is None:
-                process.kill_if_runs(running.receipt, signal.SIGKILL, Verdict.TIME_IS_UP)
+                process.kill_if_runs(
+                    running.receipt, signal.SIGKILL, Verdict.TIME_IS_UP, self._condemn(revoked=False)
+                )
+
+    def _condemn(self, *, revoked: bool) -> Callable[[Seat], None] | None:
+        setup = self.setup
+        return partial(setup.condemn, revoked=revoked) if isinstance(setup, Judge) else None
 
     def _recycle_large(self, crew: Crew) -> None:
         limit, now = self.setup.max_memory_per_child, time.monotonic()

@@ -6,6 +6,7 @@ import enum
 import os
 import signal
 import time
+from collections.abc import Callable
 
 from tq.contracts.pool import StopMode
 from tq_prefork.child import COLD_SIGNAL, WARM_SIGNAL
@@ -56,16 +57,25 @@ class ChildProcess:
         if not self._gone:
             os.kill(self.pid, number)
 
-    def kill_if_runs(self, receipt: int, number: int, verdict: Verdict) -> bool:
+    def kill_if_runs(
+        self,
+        receipt: int,
+        number: int,
+        verdict: Verdict,
+        condemn: Callable[[SharedSeat], None] | None = None,
+    ) -> bool:
         """Send the signal if the child still runs this receipt, and never to what it runs next.
 
-        The child is stopped while its seat is read again, so that nothing can begin in between.
+        The child is stopped while its seat is read again, so that nothing can begin in between; `condemn` is called
+        while it is.
         """
         if not self._freeze():
             return False
         guilty = self.seat.read().receipt == receipt
         if guilty:
             self.verdict, self._condemned = verdict, receipt
+            if condemn is not None and number == signal.SIGKILL:
+                condemn(self.seat)
             self.send(number)
         self.send(signal.SIGCONT)
         return guilty
