@@ -15,7 +15,7 @@ from tests.e2e.test_crashes import pid_of, service_manager
 from tests.processes import Ledger, Workers, eventually
 from tests.services.rabbitmq import RabbitmqServer
 from tq import TQ
-from tq.errors import WorkerLost
+from tq.errors import TaskRevoked, TimeLimitExceeded, WorkerLost
 
 WAIT = 60.0
 LONG = 600
@@ -91,8 +91,27 @@ def test_a_task_that_kills_its_process_ends_as_a_dead_letter(
     (letter,) = eventually(lambda: app.broker.dead_letters("celery"), "a dead letter")
     assert getattr(letter.message, "headers", {})["id"] == killer.id
     assert "died" in letter.reason
-    # The first death is not counted, see the plugin's README.
-    assert ledger.counts()["dies killer"] == 4
+    # Where nobody is left to tell of it, the first death is not counted.
+    assert ledger.counts()["dies killer"] == (4 if pool == "solo" else 3)
+
+
+@pytest.mark.parametrize("how", ["time limit", "revoked"])
+def test_a_task_that_is_ended_by_force_does_not_run_again(
+    app: TQ, workers: Workers, ledger: Ledger, tmp_path: Path, how: str
+) -> None:
+    worker = workers.start("-c", "2", pool="prefork", broker_lease=LONG)
+    limit = {"time_limit": 1} if how == "time limit" else {}
+    result = tasks.waits.apply_async(["ended", str(tmp_path / "never")], **limit)
+    pid_of(ledger, "ended")
+    if how == "revoked":
+        result.revoke(terminate=True)
+    with pytest.raises(TimeLimitExceeded if how == "time limit" else TaskRevoked):
+        result.get(timeout=WAIT)
+    # Who gets the message next settles it; these come after it.
+    assert len({tasks.note.delay(f"after-{number}").get(timeout=WAIT) for number in range(20)}) == 20
+    worker.stop()
+    assert len(ledger.starting("start ended")) == 1
+    assert app.broker.stats("celery").ready == 0
 
 
 def test_messages_survive_a_killed_server_and_workers_come_back_by_themselves(

@@ -17,7 +17,7 @@ from tq.contracts.results import BackendCap, ResultBackend
 from tq.contracts.serializer import Serializer
 from tq.errors import BackendError, ImproperlyConfigured, SerializationError
 from tq.options import mask_url
-from tq.records import TaskMeta
+from tq.records import Message, TaskMeta
 from tq.wire.result_document import read_document, write_document
 from tq_amqp.address import read_addresses
 from tq_amqp.connect import Connector
@@ -113,6 +113,10 @@ class RpcBackend(ResultBackend):
             self._callers[task_id] = caller
             if len(self._callers) > _REMEMBERED:
                 self._callers.popitem(last=False)
+
+    def remember_caller(self, message: Message) -> None:
+        """The same of the message of that task."""
+        self.remember(str(message.headers.get("id")), str(message.properties.get("reply_to") or ""))
 
     def reply(self, meta: TaskMeta, caller: str) -> Outgoing:
         """A document on its way to who asked. Raises `BackendError`."""

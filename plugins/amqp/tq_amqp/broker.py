@@ -10,7 +10,19 @@ from typing import Any, TypeVar
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.subscription import Subscription
 from tq.errors import EncodeError, PublishError
-from tq.records import Channel, DeadLetter, Envelope, Finding, Notice, Queue, QueueStats, Revocation
+from tq.records import (
+    Action,
+    Channel,
+    DeadLetter,
+    Delivery,
+    Envelope,
+    Finding,
+    Message,
+    Notice,
+    Queue,
+    QueueStats,
+    Revocation,
+)
 from tq_amqp import checkup, listening
 from tq_amqp.address import read_addresses
 from tq_amqp.backend import RpcBackend
@@ -29,6 +41,7 @@ from tq_amqp.protocol.wire import Wire
 from tq_amqp.revocations import Revocations
 from tq_amqp.session import Session
 from tq_amqp.streams import INTERNAL_ERROR
+from tq_amqp.suspects import identity, name_of, note_death
 from tq_amqp.topology import Declarer, Topology
 
 T = TypeVar("T")
@@ -37,6 +50,7 @@ _LISTENERS_HEARTBEAT = 60.0
 _ANOTHER_TRY = 0.3
 _NOT_FOUND = 404
 _PROBE = 3.0
+_SHORTEST_PATIENCE = 2.0
 _SHORTEST_HEARTBEAT = 5.0
 
 
@@ -119,7 +133,8 @@ class AmqpBroker(Broker):
             connect,
             self._office,
             self._server,
-            timeout=self.options.socket_timeout,
+            # A line that died without a word should be noticed before others would take a lease for over.
+            timeout=min(self.options.socket_timeout, max(lease, _SHORTEST_PATIENCE)),
             replies=lambda: self._replies,
         )
 
@@ -151,6 +166,30 @@ class AmqpBroker(Broker):
     def after_fork(self) -> None:
         self._publishing.after_fork()
         self._asking.after_fork()
+
+    def adopt(self, delivery: Delivery) -> None:
+        if self._replies is not None and isinstance(delivery.message, Message):
+            self._replies.remember_caller(delivery.message)
+
+    def end_run(
+        self,
+        consumer_id: str,
+        delivery: Delivery,
+        *,
+        action: Action = Action.REQUEUE,
+        reason: str = "",
+        max_attempts: int = 3,
+    ) -> Sequence[Delivery]:
+        """The server gives the message back by itself; a note tells who gets it next what became of its holder.
+
+        Once its deaths are `max_attempts`, that one moves it to the dead letters."""
+        named = identity(delivery.message, delivery.queue)
+        over = action is not Action.REQUEUE
+        run = name_of(consumer_id, delivery.receipt)
+        self._ask(
+            lambda outlet, until: note_death(outlet, named, run, until, over=over), "note the end of a run"
+        )
+        return ()
 
     def stats(self, queue: str) -> QueueStats:
         def ask(outlet: Outlet, until: float) -> QueueStats:

@@ -23,7 +23,7 @@ from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.protocol.channel import Incoming
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.session import Held, Session
-from tq_amqp.suspects import identity
+from tq_amqp.suspects import identity, name_of
 
 T = TypeVar("T")
 logger = logging.getLogger("tq.amqp")
@@ -189,17 +189,24 @@ class AmqpConsumer(Consumer):
         # A suspect is handed out alone: if it kills this process, nothing else was running here.
         chosen = found[: max(clean, 1)]
         session.put_aside(found[len(chosen) :])
-        return [self._delivery(session, queue, incoming) for queue, incoming in chosen]
+        found_here = (self._delivery(session, queue, incoming) for queue, incoming in chosen)
+        return [delivery for delivery in found_here if delivery is not None]
 
-    def _delivery(self, session: Session, queue: str, incoming: Incoming) -> Delivery:
+    def _delivery(self, session: Session, queue: str, incoming: Incoming) -> Delivery | None:
         message, added = messages.read(incoming, queue)
         receipt = next(self._receipts)
         suspect = identity(message, queue) if incoming.again else ""
-        died = session.suspects.begin(suspect, self._patience()) if suspect else 0
+        died: int | None = 0
+        if suspect:
+            died = session.suspects.begin(suspect, name_of(self.id, receipt), self._patience())
+        if died is None:
+            self._publish(session, session.suspects.end([suspect]))
+            session.acknowledge([incoming.tag])
+            return None
         returns = added.get(messages.DELIVERY_COUNT, 0)
         replies = self._replies()
         if replies is not None and isinstance(message, Message):
-            replies.remember(str(message.headers.get("id")), str(message.properties.get("reply_to") or ""))
+            replies.remember_caller(message)
         self._held[receipt] = Held(incoming.tag, returns if isinstance(returns, int) else 0, suspect)
         return Delivery(message, queue, receipt, died + 1, len(incoming.body))
 

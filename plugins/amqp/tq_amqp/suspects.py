@@ -4,7 +4,8 @@ The server says of a message only that it was handed out before, and that is als
 order. So a message that comes again is a suspect: it is handed out alone, after a note BEGIN, and with its settlement
 goes a note END. A BEGIN without an END is a holder that died. The notes lie in a stream, which keeps them for a day
 and lets everybody read them all; whoever has written BEGIN reads until it sees it. Messages that come for the first
-time cost nothing; so the first death of a holder is not counted, the second is the first that counts.
+time cost nothing. Of them a worker that outlives its child writes a BEGIN in the child's place, or OVER
+where the message is to run no more. Where nobody is left to do so, the first death of a holder is not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Any
 import msgspec
 
 from tq.records import Message, Undecodable
-from tq.wire.ids import new_id
 from tq_amqp.outgoing import Outgoing
 from tq_amqp.outlet import Outlet
 from tq_amqp.protocol import methods as m
@@ -31,12 +31,18 @@ logger = logging.getLogger("tq.amqp")
 STREAM = "tq.suspects"
 _ARGUMENTS = arguments_of(days=1, largest=5_000_000)
 _PROPERTIES = pack_properties({"content_type": "application/json", "delivery_mode": 2})
+_UNCOUNTED = (
+    "messages whose holders die are not counted, and may kill one worker after the other: the stream %s cannot be "
+    "used: %s"
+)
 
 
 class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     begin: str = ""
-    """The number of a run; empty: the message was settled."""
+    """Names a run; empty: the message was settled."""
+    over: bool = False
+    """Whoever gets the message next has to settle it, and not to run it."""
 
 
 _decode = msgspec.json.Decoder(_Note).decode
@@ -52,6 +58,28 @@ def identity(message: Message | Undecodable, queue: str) -> str:
     return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
+def note_death(outlet: Outlet, message: str, run: str, until: float, *, over: bool) -> None:
+    """Write what a holder that is gone would have had to say: that it ran the message; `over`: for the last time.
+
+    Raises `Down`, and the error of a note that was refused. Does nothing on a server without streams.
+    """
+    try:
+        outlet.declarer.plain(STREAM, until, **_ARGUMENTS)
+    except Refused as exc:
+        if exc.code == INTERNAL_ERROR:
+            raise
+        logger.warning(_UNCOUNTED, STREAM, exc.text)
+        return
+    for error in outlet.publish([_out(_Note(message, run, over))], until):
+        if error is not None:
+            raise error
+
+
+def name_of(consumer_id: str, receipt: int | str) -> str:
+    """The name of a run."""
+    return f"{consumer_id}:{receipt}"
+
+
 class Suspects:
     """The notes, as one consumer reads and writes them."""
 
@@ -59,14 +87,15 @@ class Suspects:
         self._outlet = outlet
         self._channel: Channel | None = None
         self._open: defaultdict[str, set[str]] = defaultdict(set)
+        self._over: set[str] = set()
         self._usable = True
 
-    def begin(self, message: str, until: float) -> int:
-        """Note that a suspect begins to run; how many of its holders died before. 0 where the server has no streams."""
+    def begin(self, message: str, run: str, until: float) -> int | None:
+        """Note that a suspect begins to run; how many of its holders died before; None: it is over. 0 where the server
+        has no streams."""
         channel = self._listen(until)
         if channel is None:
             return 0
-        run = new_id()
         for error in self._outlet.publish([_out(_Note(message, run))], until):
             if error is not None:
                 raise error
@@ -76,7 +105,7 @@ class Suspects:
             if channel.closed is not None:
                 raise channel.closed
             self._read(channel)
-        return len(self._open[message]) - 1
+        return None if message in self._over else len(self._open[message]) - 1
 
     def end(self, messages: Iterable[str]) -> list[Outgoing]:
         """The notes that go with the settlements of suspects."""
@@ -90,12 +119,7 @@ class Suspects:
                 if exc.code == INTERNAL_ERROR:
                     raise
                 self._usable = False
-                logger.warning(
-                    "messages whose holders die are not counted, and may kill one worker after the other: the stream "
-                    "%s cannot be used: %s",
-                    STREAM,
-                    exc.text,
-                )
+                logger.warning(_UNCOUNTED, STREAM, exc.text)
         return self._channel
 
     def _read(self, channel: Channel) -> None:
@@ -110,8 +134,11 @@ class Suspects:
                 continue
             if note.begin:
                 self._open[note.message].add(note.begin)
+                if note.over:
+                    self._over.add(note.message)
             else:
                 self._open.pop(note.message, None)
+                self._over.discard(note.message)
         if last:
             channel.send(m.ack(last, multiple=True))
 
