@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tq.contracts.broker import Broker, Cap
 from tq.errors import BrokerError, BrokerUnavailable, EncodeError
-from tq.records import QueueStats
+from tq.records import Action, QueueStats
 from tq_sqs import scan
 from tq_sqs.consumer import SqsConsumer
+from tq_sqs.ending import Ending
 from tq_sqs.holding import Holding
 from tq_sqs.letters import Letters
 from tq_sqs.messages import LARGEST, Parcel, parcel_of
@@ -23,7 +24,7 @@ from tq_sqs.settling import Settling
 
 if TYPE_CHECKING:
     from tq.contracts.broker import Consumer
-    from tq.records import DeadLetter, Envelope
+    from tq.records import DeadLetter, Delivery, Envelope
 
 
 class SqsBroker(Broker):
@@ -65,6 +66,18 @@ class SqsBroker(Broker):
         return SqsConsumer(
             consumer_id, found, self._queues, holding, settling, wait=self.options.wait_time_seconds
         )
+
+    def end_run(
+        self,
+        consumer_id: str,
+        delivery: Delivery,
+        *,
+        action: Action = Action.REQUEUE,
+        reason: str = "",
+        max_attempts: int = 3,
+    ) -> Sequence[Delivery]:
+        ending = Ending(self._server, self._sender, self._letters)
+        return ending.end(self._queues.ensure(delivery.queue), delivery, action, reason, max_attempts)
 
     def close(self) -> None:
         self._server.close()

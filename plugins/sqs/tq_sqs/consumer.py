@@ -200,6 +200,8 @@ class SqsConsumer(Consumer):
             return exc
 
     def _request(self, queue: Queue, limit: int, seconds: int) -> list[Lent]:
+        # The answer may have been under way for long, and the time of what is in it runs since SQS gave it.
+        latest = time.monotonic() + seconds
         answer = self._server.call(
             f"receive from queue {queue.name!r}",
             "receive_message",
@@ -212,12 +214,17 @@ class SqsConsumer(Consumer):
             AttributeNames=["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"],
             MessageAttributeNames=["All"],
         )
-        return read_answer(queue, answer, self._holding.visibility)
+        return read_answer(queue, answer, self._holding.visibility, latest)
 
     def _hold(self, queue: Queue, lents: list[Lent]) -> None:
+        now = time.monotonic()
+        lents = [lent for lent in lents if lent.until > now]  # Others are given to somebody else by now.
         early = [lent for lent in lents if lent.left > 0]
         due = [lent for lent in lents if not lent.left > 0]
         self._holding.add(lents)
+        if due and due[0].until - now < self._holding.visibility / 2:
+            self._holding.keep()
+            due = [lent for lent in due if self._holding.get(lent.number) is not None]
         with self._lock:
             closed = self._closed
             if not closed:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import msgspec
+
 from tq.records import Delivery
 from tq_sqs import messages
 from tq_sqs.messages import ATTEMPT, DELAY, Attributes, Parcel
@@ -14,6 +16,18 @@ from tq_sqs.queues import Queue
 
 LONGEST = 43200.0
 """Seconds that SQS lends a message, at most, however often its time is extended."""
+
+
+class Token(msgspec.Struct, frozen=True, array_like=True):
+    """What SQS has to be told of a message."""
+
+    handle: str
+    attributes: Attributes
+    group: str
+
+
+read_token = msgspec.msgpack.Decoder(Token).decode
+encode_token = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -55,8 +69,12 @@ class Lent:
         """The delivery, made once."""
         if self.delivery is None:
             message, size = messages.read(self.body)
-            self.delivery = Delivery(message, self.queue.name, self.number, self.attempt, size)
+            self.delivery = Delivery(message, self.queue.name, self.number, self.attempt, size, self.token())
         return self.delivery
+
+    def token(self) -> bytes:
+        """What another process needs to end the run of this message."""
+        return encode_token(Token(self.handle, self.attributes, self.group))
 
     def copy(self, delay: float = 0.0) -> Parcel:
         """The same message as a new one, which comes after `delay` seconds."""
@@ -66,9 +84,9 @@ class Lent:
         return Parcel(self.body, attributes, delay, self.group)
 
 
-def read_answer(queue: Queue, answer: dict[str, Any], visibility: float) -> list[Lent]:
-    """What a ReceiveMessage answered."""
-    now = time.monotonic()
+def read_answer(queue: Queue, answer: dict[str, Any], visibility: float, latest: float) -> list[Lent]:
+    """What a ReceiveMessage answered, which SQS must have written before `latest`."""
+    now = min(time.monotonic(), latest)
     clock = _clock(answer)
     return [_lent(queue, message, now, clock, visibility) for message in answer.get("Messages", ())]
 
