@@ -74,7 +74,6 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     if options.board is not None:
         pool_class = keeping(options.board, pool_class)
     hostname = expand_hostname(options.hostname)
-    queues = queues_of(app, options)
     concurrency = concurrency_of(app, options, pool_class)
     limits = Limits(
         options.soft_time_limit or conf.task_soft_time_limit, options.time_limit or conf.task_time_limit
@@ -82,15 +81,7 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     max_tasks = options.max_tasks_per_child or conf.worker_max_tasks_per_child
     max_memory = options.max_memory_per_child or conf.worker_max_memory_per_child
     _refuse_what_the_pool_cannot(app, pool_name, pool_class, options, limits, max_tasks, max_memory)
-    stores = Stores(
-        broker=app.broker,
-        backend=app.backend,
-        queues=queues,
-        lease=conf.broker_lease,
-        new_consumer_id=lambda: f"{hostname}:{os.getpid()}:{new_id()}",
-        publish_timeout=conf.broker_publish_timeout,
-        chords=_chords(app),
-    )
+    stores = _stores(app, queues_of(app, options), hostname)
     hooks = hooks_of(app)
     # Children of an isolated pool receive for themselves.
     most = max(options.autoscale) if options.autoscale else concurrency
@@ -131,6 +122,19 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     if conf.worker_health_address:
         answer_probes(worker, setup, conf.worker_health_address, hooks)
     return worker
+
+
+def _stores(app: TQ, queues: tuple[str, ...], hostname: str) -> Stores:
+    conf = app.conf
+    return Stores(
+        broker=app.broker,
+        backend=app.backend,
+        queues=queues,
+        lease=conf.broker_lease,
+        new_consumer_id=lambda: f"{hostname}:{os.getpid()}:{new_id()}",
+        publish_timeout=conf.broker_publish_timeout,
+        chords=_chords(app),
+    )
 
 
 def _in_turn(ticks: Sequence[Callable[[Pool], None]]) -> Callable[[Pool], None]:
