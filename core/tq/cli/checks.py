@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from tq.records import Finding, QueueStats, Severity
 from tq.wire.ids import new_id
 
 T = TypeVar("T")
+MAX_AGE: Final = 300.0
+"""Seconds for which a message may wait before that is a finding, unless the caller says otherwise."""
 _VERSION = re.compile(r"^(?:software -> )?(tq|celery)(?: -> |:)(\S+)", re.MULTILINE)
 
 
@@ -43,10 +45,13 @@ class Report(msgspec.Struct, frozen=True):
 class Checkup:
     """One look at everything."""
 
-    def __init__(self, make: Callable[[], TQ], queues: Sequence[str], timeout: float) -> None:
+    def __init__(
+        self, make: Callable[[], TQ], queues: Sequence[str], timeout: float, max_age: float = MAX_AGE
+    ) -> None:
         self._make = make
         self._queues = queues
         self._timeout = timeout
+        self._max_age = max_age
         self._findings: list[Finding] = []
 
     def report(self) -> Report:
@@ -64,6 +69,7 @@ class Checkup:
             self._setup("the broker", broker)
             stats = self._guarded("the queues", "correct -Q or task_queues", lambda: self._stats(app)) or ()
             workers = self._workers(app, stats)
+        self._waiting(stats)
         self._dead(stats)
         return Report(
             broker_url, broker_trip, backend_url, self._backend(app, backend_url), workers, self._findings
@@ -123,20 +129,20 @@ class Checkup:
                 read = {
                     queue["name"] for queue in _lists(replies) if isinstance(queue, dict) and "name" in queue
                 }
+                # These are there, so it ends when all of them have answered.
+                inspect.destination = sorted(replies) or None
                 reports = (
                     self._guarded("the workers", advice, lambda: inspect.report() or {}) if replies else {}
                 )
                 versions = {node: _version(reply) for node, reply in (reports or {}).items()}
-                self._crew(versions)
+                self._crew(versions, stats)
         for queue in stats:
             self._unread(queue, read)
         return versions
 
-    def _crew(self, versions: dict[str, str]) -> None:
+    def _crew(self, versions: dict[str, str], stats: Sequence[QueueStats] = ()) -> None:
         if not versions:
-            self._add(
-                Severity.NOTE, "no worker answered", "start one with `tq worker`, or ask longer with -t"
-            )
+            self._silent(stats)
         tq = {version for version in versions.values() if version.startswith("tq ")}
         if len(tq) > 1:
             nodes = "; ".join(f"{node}: {version}" for node, version in sorted(versions.items()))
@@ -145,6 +151,31 @@ class Checkup:
                 f"workers of several versions run ({nodes})",
                 "restart those of the older ones",
             )
+
+    def _silent(self, stats: Sequence[QueueStats]) -> None:
+        read = [queue for queue in stats if queue.consumers]
+        if not read:
+            self._add(
+                Severity.NOTE, "no worker answered", "start one with `tq worker`, or ask longer with -t"
+            )
+        for queue in read:
+            self._add(
+                Severity.WARNING,
+                f"{queue.consumers} consumers read queue {queue.name!r}, but no worker answered within "
+                f"{self._timeout:g} s: they hang, are very busy, are just gone, or have no remote control",
+                "look at the workers' processes and logs, or ask longer with -t; what a dead one held is given to others "
+                "when its lease ends (broker_lease)",
+            )
+
+    def _waiting(self, stats: Sequence[QueueStats]) -> None:
+        for queue in stats:
+            if queue.ready and queue.oldest_age is not None and queue.oldest_age > self._max_age:
+                self._add(
+                    Severity.WARNING,
+                    f"the oldest of {queue.ready} messages in queue {queue.name!r} waits for "
+                    f"{queue.oldest_age:.0f} s, longer than {self._max_age:g} s",
+                    "start more workers or raise their --concurrency; `tq top` shows which tasks take the time",
+                )
 
     def _unread(self, queue: QueueStats, read: set[str] | None) -> None:
         asked = read is not None or queue.consumers is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tq.cli.checks import Checkup, Report
+from tq.cli.checks import MAX_AGE, Checkup, Report
 from tq.cli.common import json_option, queues_option, timeout_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_facts, write_json
@@ -16,9 +16,17 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: No
 @click.command(short_help="Say what is wrong with the set-up, and what to do.")
 @queues_option()
 @timeout_option("do not ask them")
+@click.option(
+    "--max-age",
+    type=click.FloatRange(min=0),
+    default=MAX_AGE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Warn where the oldest message of a queue waits longer.",
+)
 @json_option()
 @pass_globals
-def doctor(state: Globals, /, queues: tuple[str, ...], timeout: float, as_json: bool) -> None:
+def doctor(state: Globals, /, queues: tuple[str, ...], timeout: float, max_age: float, as_json: bool) -> None:
     """Look at the settings, the broker, the result backend, the queues and the workers.
 
     Each finding says what is wrong, how bad that is (error: tasks do not run, or may be lost; warning: somebody
@@ -30,7 +38,7 @@ def doctor(state: Globals, /, queues: tuple[str, ...], timeout: float, as_json: 
     \b
       tq -A shop doctor
     """
-    found = Checkup(state.app, queues, timeout).report()
+    found = Checkup(state.app, queues, timeout, max_age).report()
     if as_json:
         write_json(found)
     else:
