@@ -40,6 +40,7 @@ class _Connection:
             while data := await source.read(_CHUNK):
                 self._proxy.round_trips += asks and self._answered
                 self._answered = not asks
+                self._proxy.passed[not asks] += len(data)
                 if asks and self._proxy.said is not None:
                     self._proxy.said += data
                 if self._proxy.latency:
@@ -69,13 +70,15 @@ class Proxy:
     """Forwards a port of its own to `target`, both on 127.0.0.1, from a thread of its own.
 
     `latency`: seconds that each chunk waits, in each direction. `round_trips` counts how often a client connected,
-    or spoke after it was answered: what latency costs, on any machine. Set `said` to collect what clients say.
+    or spoke after it was answered: what latency costs, on any machine. `passed`: bytes to the server and back.
+    Set `said` to collect what clients say.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.latency = 0.0
         self.round_trips = 0
+        self.passed = [0, 0]
         self.said: bytearray | None = None
         self.allowance: int | None = None
         self.port = 0

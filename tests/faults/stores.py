@@ -69,7 +69,7 @@ class Servers:
             make: dict[str, Callable[[], Server]] = {
                 # What Redis has acknowledged is on its disk.
                 "redis": lambda: RedisServer("appendfsync always", appendonly=True),
-                "results": RedisServer,
+                "results": lambda: RedisServer("appendfsync always", appendonly=True),
                 "postgresql": PostgresServer,
                 # Without it, a server that is killed has lost what it acknowledged in its last second.
                 "mariadb": lambda: MariadbServer("--innodb-flush-log-at-trx-commit=2"),

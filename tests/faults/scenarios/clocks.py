@@ -28,7 +28,7 @@ def clock_jumps(stage: Stage, size: Size, title: str) -> Row:
     reaper()  # which would not work by a false clock
     with _faked(library, clock):
         worker = stage.worker()
-    sent = stage.send(1, 4 * LEASE) + stage.send(size.tasks, BODY)
+    sent = stage.flood(1, 4 * LEASE) + stage.flood(size.tasks, BODY)
     for number, jump in enumerate((JUMP, -JUMP), start=1):
         stage.ended(number * 20)
         # The ledger's times are the worker's: from here on they explain nothing.

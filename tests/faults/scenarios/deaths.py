@@ -17,6 +17,7 @@ from tq.worker.watchdog import LOOKS, SHORTEST
 
 BODY = 0.02
 LONG_BODY = 2.5
+LONGER_BODY = 10.0
 
 
 def kill_tree(stage: Stage, size: Size, title: str) -> Row:
@@ -25,10 +26,11 @@ def kill_tree(stage: Stage, size: Size, title: str) -> Row:
     workers = [stage.worker(worker_max_attempts=100), stage.worker(worker_max_attempts=100)]
     sent = stage.flood(size.kills, LONG_BODY) + stage.flood(size.tasks, BODY)
     for number in range(1, size.kills + 1):
-        stage.ended(number * size.tasks // (size.kills + 2))
         if number == 1:
             # At least one that is known to the broker as running, and must count an attempt.
             stage.until(lambda: stage.running(since=KNOWN_AFTER + 0.2), "a long task under way")
+        else:
+            stage.ended(number * size.tasks // (size.kills + 2))
         victim = workers.pop(0)
         stage.fault()
         victim.kill()
@@ -65,13 +67,13 @@ def stop_and_start(stage: Stage, size: Size, title: str) -> Row:
 def kill_supervisor(stage: Stage, size: Size, title: str) -> Row:
     """The parent of the children dies alone: they notice and end, and their tasks run again elsewhere."""
     worker = stage.worker(worker_max_attempts=100)
-    sent = stage.send(2, LONG_BODY) + stage.send(size.tasks // 3, BODY)
+    sent = stage.flood(2, LONGER_BODY) + stage.flood(size.tasks // 3, BODY)
     stage.until(lambda: len(stage.running()) == 2, "two tasks under way")
     children = {run.pid for run in stage.running()}
+    stage.worker(worker_max_attempts=100)
     stage.fault()
     worker.send(signal.SIGKILL)
     stage.until(lambda: not any(_lives(pid) for pid in children), "the end of the children")
-    stage.worker()
     return stage.row(title, sent)
 
 

@@ -28,7 +28,7 @@ def disk_full(stage: Stage, size: Size, title: str) -> Row:
         stage.store = replace(stage.store, url=stage.url)
         stage.connect()
         worker = stage.worker()
-        sent = stage.send(size.tasks, BODY)
+        sent = stage.flood(size.tasks, BODY)
         stage.ended(20)
         longest = 0.0
         with stage.outage():

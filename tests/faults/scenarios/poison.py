@@ -33,9 +33,9 @@ EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 def killers(stage: Stage, size: Size, title: str) -> Row:
     """Tasks that end their process by `os._exit` or a segmentation fault, among others."""
     worker = stage.worker()
-    sent = stage.send(size.tasks // 3, BODY)
+    sent = stage.flood(size.tasks // 3, BODY)
     bad = [leave.delay().id, crash.delay().id]
-    sent += stage.send(size.tasks // 3, BODY)
+    sent += stage.flood(size.tasks // 3, BODY)
     stage.until(lambda: len(_dead(app.broker)) >= len(bad), "dead letters", 180)
     row = stage.row(title, sent)
     runs = Counter(run.task_id for run in stage.runs())
@@ -96,9 +96,9 @@ def unreadable(stage: Stage, size: Size, title: str) -> Row:
 def oom_killer(stage: Stage, size: Size, title: str) -> Row:
     """A task grows until the system kills its process, as the OOM killer does; its neighbours go on."""
     worker = stage.worker()
-    sent = stage.send(size.tasks // 3, BODY)
+    sent = stage.flood(size.tasks // 3, BODY)
     bad = grow.delay(GROWTH).id
-    sent += stage.send(size.tasks // 3, BODY)
+    sent += stage.flood(size.tasks // 3, BODY)
     killed = 0
 
     def killed_for_good() -> bool:
@@ -114,7 +114,9 @@ def oom_killer(stage: Stage, size: Size, title: str) -> Row:
     row = stage.row(title, sent)
     (letter,) = _dead(app.broker)
     stage.require(_id(letter) == bad, "another dead letter")
-    stage.require("SIGKILL" in letter.reason, f"the reason is {letter.reason!r}")
+    # Where the server gives back what a dead process held, who buries it knows how often that was, and not why.
+    wanted = "died" if stage.store.kind == "rabbitmq" else "SIGKILL"
+    stage.require(wanted in letter.reason, f"the reason is {letter.reason!r}")
     state = app.AsyncResult(bad).state
     stage.require(state == "FAILURE", f"the result of the killer is {state}")
     stage.require(worker.running, "the worker ended")

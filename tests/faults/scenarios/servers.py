@@ -93,7 +93,7 @@ def failover(stage: Stage, size: Size, title: str) -> Row:
         stage.store = replace(stage.store, url=redis.url, server=None)
         stage.connect()
         worker = stage.worker()
-        sent = stage.send(2, LONG_BODY) + stage.send(size.tasks, BODY)
+        sent = stage.flood(2, LONG_BODY) + stage.flood(size.tasks, BODY)
         stage.ended(FIRST)
         # What the replica has not got yet is gone with the master: that is between Redis and its administrator.
         redis.synchronize()

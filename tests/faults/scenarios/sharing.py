@@ -17,7 +17,7 @@ def contention(stage: Stage, size: Size, title: str) -> Row:
     """Two workers take quick tasks, in batches, from one queue."""
     stage.worker()
     stage.worker()
-    sent = stage.send(4 * size.tasks, 0.0)
+    sent = stage.flood(4 * size.tasks, 0.0)
     return stage.each_once(stage.row(title, sent))
 
 
