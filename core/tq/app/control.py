@@ -67,7 +67,7 @@ class Control:
         """Raise `ImproperlyConfigured` where the broker cannot broadcast."""
         if Cap.BROADCAST not in self.app.broker.capabilities:
             raise ImproperlyConfigured(
-                f"{type(self.app.broker).__name__} cannot broadcast, so there is no remote control; docs/plugins.md "
+                f"{type(self.app.broker).__name__} cannot broadcast, so there is no remote control; docs/plugins/README.md "
                 "says which brokers can"
             )
 

@@ -114,7 +114,7 @@ class AppEvents:
         broker = self._app.broker
         if Cap.BROADCAST not in broker.capabilities:
             raise ImproperlyConfigured(
-                f"{type(broker).__name__} cannot broadcast, so there are no events; docs/plugins.md says which "
+                f"{type(broker).__name__} cannot broadcast, so there are no events; docs/plugins/README.md says which "
                 "brokers can"
             )
 

@@ -1,4 +1,4 @@
-"""The tables of docs/plugins.md, from what the plugins declare: `python -m tq.plugins.docs docs/plugins.md`.
+"""The tables of docs/plugins, from what the plugins declare: `python -m tq.plugins.docs docs/plugins/README.md`.
 
 Without an argument the tables are printed. They show the plugins of this project alone, so that one of your own
 in the same environment changes nothing.
@@ -40,17 +40,13 @@ def tables() -> dict[str, str]:
     }
 
 
-def filled(page: str) -> str:
-    """The page with every table between its marks written anew.
-
-    Raises `ImproperlyConfigured` where a table has no marks in the page, or marks no table.
-    """
-    found = tables()
-    marked = {match[2] for match in _MARKED.finditer(page)}
-    if marked != found.keys():
-        wrong = ", ".join(sorted(marked ^ found.keys()))
+def filled(page: str, found: Mapping[str, str]) -> str:
+    """The page with everything between its marks written anew. Raises `ImproperlyConfigured` for an unknown mark."""
+    unknown = {match[2] for match in _MARKED.finditer(page)} - found.keys()
+    if unknown:
         raise ImproperlyConfigured(
-            f"the page and the tables do not fit: {wrong}; marks are <!-- begin NAME -->"
+            f"nothing is known of the mark {', '.join(sorted(unknown))}: <!-- begin NAME --> takes one of "
+            f"{', '.join(sorted(found))}"
         )
     return _MARKED.sub(lambda match: f"{match[1]}\n{found[match[2]]}\n{match[3]}", page)
 
@@ -61,7 +57,7 @@ def _drivers(word: str, rows: Sequence[PluginInfo], caps: type[enum.Flag]) -> st
 
 def _names(word: str, rows: Sequence[PluginInfo]) -> str:
     named = _by_driver(rows)
-    return _table(
+    return table(
         ("plugin", f"{word}s", "install"),
         ((title, _code(row.name for row in of), _bundle(of[0])) for title, of in named.items()),
     )
@@ -70,7 +66,7 @@ def _names(word: str, rows: Sequence[PluginInfo]) -> str:
 def _capabilities(rows: Sequence[PluginInfo], caps: type[enum.Flag]) -> str:
     named = {title: of[0].capabilities.split(", ") for title, of in _by_driver(rows).items()}
     meaning = _sentences(caps)
-    return _table(
+    return table(
         ("capability", *named, "meaning"),
         (
             (
@@ -115,7 +111,7 @@ def _sentences(caps: type[enum.Flag]) -> Mapping[str, str]:
 
 def _hooks() -> str:
     names = [name for name, value in vars(hooks).items() if hasattr(value, "tq_spec")]
-    return _table(
+    return table(
         ("hook", "arguments", "when, and where"),
         ((f"`{name}`", _code(hook_arguments(name)), _line(getattr(hooks, name).__doc__)) for name in names),
     )
@@ -129,7 +125,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -137,6 +134,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         file = Path(sys.argv[1])
-        file.write_text(filled(file.read_text("utf-8")), "utf-8")
+        file.write_text(filled(file.read_text("utf-8"), tables()), "utf-8")
     else:
         sys.stdout.write("\n".join(tables().values()))

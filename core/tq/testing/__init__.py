@@ -9,9 +9,9 @@
         def broker_url(self):
             return "mine://localhost"
 
-That is a whole test file. What the class declares in `capabilities` is tested; what it does not declare is
-skipped with a line that says so, or has to be refused clearly. Override a test, with a comment, where a
-store cannot keep a rule.
+That is a whole test file; `tq plugin new` writes one, with the plugin. What the class declares in `capabilities` is
+tested; what it does not declare is skipped with a line that says so, or has to be refused clearly. Override a
+test, with a comment, where a store cannot keep a rule. All suites and fixtures: docs/plugins/testing.md.
 
 Needs pytest and hypothesis: `pip install "tq-core[testing]"`.
 """

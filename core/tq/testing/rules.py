@@ -11,11 +11,12 @@ import msgspec
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One rule. `area` is what it is about, `reason` why it is there."""
+    """One rule. `area` is what it is about, `reason` why it is there; `module` says where it is tested."""
 
     name: str
     area: str
     reason: str
+    module: str
 
     @property
     def sentence(self) -> str:
@@ -27,15 +28,21 @@ def rule_of(test: Callable[..., Any]) -> Rule:
 
     The reason is the test's docstring, else what the module of the test says of all its rules.
     """
-    about = inspect.getdoc(sys.modules[test.__module__]) or ""
-    area, _, summary = about.partition("\n")[0].partition(": ")
+    area, summary = area_of(test.__module__)
     own = inspect.getdoc(test)
-    return Rule(test.__name__, area, " ".join((own or summary).split()))
+    return Rule(test.__name__, area, " ".join((own or summary).split()), test.__module__)
+
+
+def area_of(module: str) -> tuple[str, str]:
+    """What the rules of a module are about, and what they ask for: its text begins with `Area: summary`."""
+    about = inspect.getdoc(sys.modules[module]) or ""
+    area, _, summary = about.partition("\n")[0].partition(": ")
+    return area, summary
 
 
 def rules_of(suite: type) -> Iterator[Rule]:
     """All rules of a suite, in the order in which they are tested."""
-    for base in reversed(suite.__mro__):
+    for base in suite.__mro__:
         for name, value in vars(base).items():
             if name.startswith("test_"):
                 yield rule_of(value)
