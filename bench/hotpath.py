@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
+from typing import Any
 
 from tq import TQ
 from tq.app.work import WorkerOptions, make_worker
@@ -82,9 +83,9 @@ def bulk(app: TQ, count: int) -> None:
     app.tasks["noop"].starmap_async(() for _ in range(count))
 
 
-def setup_of(app: TQ) -> PoolSetup:
+def setup_of(app: TQ, **options: Any) -> PoolSetup:
     """What a worker's pool makes its engines with."""
-    return make_worker(app, WorkerOptions(pool="solo")).pool.setup
+    return make_worker(app, WorkerOptions(pool="solo", **options)).pool.setup
 
 
 def engine_for(setup: PoolSetup, count: int) -> Work:

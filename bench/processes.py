@@ -16,6 +16,16 @@ def family(session: int) -> list[int]:
     return [int(pid) for sess, pid in (line.split() for line in text.splitlines()) if int(sess) == session]
 
 
+def tree(root: int) -> list[int]:
+    """A process with all that it has started, also where these have made sessions of their own."""
+    text = subprocess.run(["ps", "-e", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+    pairs = [(int(parent), int(pid)) for parent, pid in (line.split() for line in text.splitlines())]
+    found = [root]
+    for known in found:
+        found.extend(pid for parent, pid in pairs if parent == known)
+    return found
+
+
 def end(session: int) -> None:
     """Kill all processes of a session. What they held is not needed: each measurement begins with an empty store."""
     for pid in family(session):
@@ -25,14 +35,16 @@ def end(session: int) -> None:
 
 def processor_seconds(pids: Iterable[int]) -> float:
     """Seconds of processor time of these processes with all their threads, to the nanosecond."""
-    return sum(_nanoseconds(task) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+    return sum(map(_nanoseconds, pids)) / 1e9
 
 
-def _nanoseconds(task: Path) -> int:
+def _nanoseconds(pid: int) -> int:
     # "man 5 proc_pid_schedstat": time on a processor, time waiting for one, slices. `stat` counts in steps of 10 ms.
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return int((task / "schedstat").read_text().split()[0])
-    return 0
+    used = 0
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            used += int((task / "schedstat").read_text().split()[0])
+    return used
 
 
 def proportional_mib(pids: Iterable[int]) -> float:
