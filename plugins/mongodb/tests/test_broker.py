@@ -9,12 +9,13 @@ import pymongo
 import pytest
 
 from tests.services.mongodb import MongodbServer
+from tests.services.served import OnMongodb
 from tq.testing import BrokerConformance
 from tq.testing.broker_kit import BrokerKit
 from tq_mongodb import MongoBroker
 
 
-class TestMongoBroker(BrokerConformance):
+class TestMongoBroker(OnMongodb, BrokerConformance):
     """MongoDB as broker."""
 
     broker_class = MongoBroker
@@ -30,24 +31,8 @@ class TestMongoBroker(BrokerConformance):
         kit.patience = 20.0  # the emulator needs a millisecond for each document
 
     @pytest.fixture
-    def server(self, request: pytest.FixtureRequest) -> MongodbServer:
-        """The session's server; one of its own for a test that restarts it."""
-        own = "restart_service" in request.fixturenames
-        found = request.getfixturevalue("mongodb_server" if own else "shared_mongodb")
-        server: MongodbServer = found() if own else found
-        return server
-
-    @pytest.fixture
     def broker_url(self, server: MongodbServer) -> str:
         return f"{server.url}/conformance"
-
-    @pytest.fixture
-    def restart_service(self, server: MongodbServer) -> Callable[[], None]:
-        return server.restart
-
-    @pytest.fixture
-    def dead_url(self, free_port: int) -> str:
-        return f"mongodb://user:s3cret@127.0.0.1:{free_port}/tq?operation_timeout=1"
 
     @pytest.fixture
     def put_raw(self, broker_url: str) -> Callable[[str, bytes], None]:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.services.mariadb import MariadbServer
-from tests.services.postgres import PostgresServer
+from tests.services.served import OnMariadb, OnPostgresql
 from tq.testing import BrokerConformance
 from tq_sql import SqlBroker
 
@@ -39,7 +38,7 @@ class TestSqlite(SqlConformance):
         return f"sqlite:///{tmp_path}/tq.db"
 
 
-class TestPostgresql(SqlConformance):
+class TestPostgresql(OnPostgresql, SqlConformance):
     @pytest.fixture
     def broker_url(self, module_postgres: str) -> str:
         return module_postgres
@@ -48,16 +47,10 @@ class TestPostgresql(SqlConformance):
     def wrong_password_url(self, wrong_password_postgres: str) -> str:
         return wrong_password_postgres
 
-    @pytest.fixture
-    def dead_url(self, free_port: int) -> str:
-        return f"postgresql://someone:s3cret@127.0.0.1:{free_port}/tq"
 
-    @pytest.fixture
-    def restart_service(self, shared_postgres: PostgresServer) -> Callable[[], None]:
-        return shared_postgres.restart
+class TestMariadb(OnMariadb, SqlConformance):
+    scheme = "mariadb"
 
-
-class TestMariadb(SqlConformance):
     @pytest.fixture
     def broker_url(self, module_mariadb: str) -> str:
         return module_mariadb
@@ -65,11 +58,3 @@ class TestMariadb(SqlConformance):
     @pytest.fixture
     def wrong_password_url(self, wrong_password_mariadb: str) -> str:
         return wrong_password_mariadb
-
-    @pytest.fixture
-    def dead_url(self, free_port: int) -> str:
-        return f"mariadb://someone:s3cret@127.0.0.1:{free_port}/tq"
-
-    @pytest.fixture
-    def restart_service(self, shared_mariadb: MariadbServer) -> Callable[[], None]:
-        return shared_mariadb.restart

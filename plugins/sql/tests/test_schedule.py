@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from tests.services.mariadb import MariadbServer
-from tests.services.postgres import PostgresServer
+from tests.services.served import OnMariadb, OnPostgresql
 from tq.contracts.schedules import Row, State
 from tq.testing import ScheduleStoreConformance
 from tq.testing.schedules import entry
@@ -24,36 +22,20 @@ class TestSqlite(ScheduleStoreConformance):
         return f"sqlite:///{tmp_path}/tq.db"
 
 
-class TestPostgresql(ScheduleStoreConformance):
+class TestPostgresql(OnPostgresql, ScheduleStoreConformance):
     store_class = SqlScheduleStore
 
     @pytest.fixture
     def store_url(self, module_postgres: str) -> str:
         return module_postgres
 
-    @pytest.fixture
-    def dead_url(self, free_port: int) -> str:
-        return f"postgresql://someone:s3cret@127.0.0.1:{free_port}/tq"
 
-    @pytest.fixture
-    def restart_service(self, shared_postgres: PostgresServer) -> Callable[[], None]:
-        return shared_postgres.restart
-
-
-class TestMariadb(ScheduleStoreConformance):
+class TestMariadb(OnMariadb, ScheduleStoreConformance):
     store_class = SqlScheduleStore
 
     @pytest.fixture
     def store_url(self, module_mariadb: str) -> str:
         return module_mariadb
-
-    @pytest.fixture
-    def dead_url(self, free_port: int) -> str:
-        return f"mysql://someone:s3cret@127.0.0.1:{free_port}/tq"
-
-    @pytest.fixture
-    def restart_service(self, shared_mariadb: MariadbServer) -> Callable[[], None]:
-        return shared_mariadb.restart
 
 
 @pytest.fixture
