@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
+
+from tests.services.once import filled_once
 
 REQUIREMENTS = (
     "celery[auth,redis,s3,sqs]==5.7.*",
@@ -32,34 +33,31 @@ def celery_python(cache: Path) -> Path:
     if named:
         return Path(named)
     folder = cache / f"celery-5.7-python{sys.version_info.major}.{sys.version_info.minor}"
-    ready = folder / "ready.txt"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "celery.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the workers of pytest-xdist want it at the same time
-        wanted = "\n".join(REQUIREMENTS) + "\n"
-        if not ready.exists() or ready.read_text() != wanted:
-            shutil.rmtree(folder, ignore_errors=True)
-            _install(folder)
-            ready.write_text(wanted)
-    return _python(folder)
+
+    def fill() -> None:
+        error = make_environment(folder, REQUIREMENTS)
+        if error:
+            raise CeleryMissing(
+                f"{' '.join(REQUIREMENTS)} could not be installed; with a package index in reach run the tests again, "
+                f"or set {OVERRIDE} to a Python that has it ({error})"
+            )
+
+    return _python(filled_once(folder, "\n".join(REQUIREMENTS), fill))
 
 
 def _python(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def _install(folder: Path) -> None:
+def make_environment(folder: Path, requirements: Sequence[str]) -> str:
+    """Make a virtual environment with these; return the installer's last words where it failed, else nothing."""
     uv = _has_uv()
     venv.create(folder, with_pip=not uv, symlinks=True)
     installer = [sys.executable, "-m", "uv", "pip", "install", "--python", str(_python(folder))]
     command = installer if uv else [str(_python(folder)), "-m", "pip", "install"]
-    done = subprocess.run([*command, "--quiet", *REQUIREMENTS], capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = "\n".join(done.stderr.strip().splitlines()[-3:])
-        raise CeleryMissing(
-            f"{' '.join(REQUIREMENTS)} could not be installed; with a package index in reach run the tests again, "
-            f"or set {OVERRIDE} to a Python that has it ({last})"
-        )
+    done = subprocess.run([*command, "--quiet", *requirements], capture_output=True, text=True, check=False)
+    last = "\n".join(done.stderr.strip().splitlines()[-3:])
+    return (last or f"it ended with {done.returncode}") if done.returncode else ""
 
 
 def _has_uv() -> bool:

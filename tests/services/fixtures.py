@@ -22,6 +22,7 @@ from tests.services.mariadb import MariadbServer
 from tests.services.memcached import MemcachedServer
 from tests.services.mongodb import MongodbServer
 from tests.services.moto import MotoServer
+from tests.services.node import NodeMissing, node_packages
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
@@ -195,6 +196,15 @@ def celery_python(pytestconfig: pytest.Config) -> Path:
     try:
         return find_celery(pytestconfig.rootpath / ".nox")
     except CeleryMissing as missing:
+        unavailable(str(missing))
+
+
+@pytest.fixture(scope="session")
+def node_clients(pytestconfig: pytest.Config) -> tuple[Path, Path]:
+    """`node`, and the folder with the npm packages that speak Celery's protocol; installed once, below .nox."""
+    try:
+        return node_packages(pytestconfig.rootpath / "tests/interop/node", pytestconfig.rootpath / ".nox")
+    except NodeMissing as missing:
         unavailable(str(missing))
 
 

@@ -76,8 +76,10 @@ def test_a_header_without_a_json_form_is_refused_with_the_tasks_name() -> None:
         pack(envelope(Message({"task": "m.add", "odd": object()}, {}, b"")))
 
 
-def test_a_body_in_plain_text_is_read() -> None:
-    read = unpack(b'{"body": "[[1], {}, {}]", "headers": {"task": "m.add"}, "properties": {}}')
+@pytest.mark.parametrize("properties", ["{}", '{"body_encoding": "utf-8"}', '{"body_encoding": "UTF-8"}'])
+def test_a_body_in_plain_text_is_read(properties: str) -> None:
+    raw = f'{{"body": "[[1], {{}}, {{}}]", "headers": {{"task": "m.add"}}, "properties": {properties}}}'
+    read = unpack(raw.encode())
     assert isinstance(read, Message)
     assert read.body == b"[[1], {}, {}]"
     assert (read.content_type, read.content_encoding) == ("application/json", "utf-8")

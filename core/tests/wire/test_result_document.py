@@ -57,3 +57,9 @@ def test_a_compressed_document_is_read(method: str) -> None:
 def test_what_is_no_document_is_an_error_that_names_the_task(raw: bytes) -> None:
     with pytest.raises(BackendError, match="task-7"):
         read_document("task-7", raw, JSON)
+
+
+def test_a_traceback_that_is_no_text_is_left_out_as_javascript_workers_write_their_value_there() -> None:
+    raw = b'{"status": "SUCCESS", "result": 5, "traceback": 5, "children": []}'
+    found = read_document("t", raw, JsonSerializer())
+    assert (found.result, found.traceback) == (5, None)

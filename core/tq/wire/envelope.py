@@ -135,7 +135,7 @@ def _message(read: _In) -> Message:
     encoding = properties.get("body_encoding")
     if encoding == "base64":
         body = binascii.a2b_base64(read.body, strict_mode=True)
-    elif encoding is None:
+    elif encoding is None or (isinstance(encoding, str) and encoding.lower() == "utf-8"):
         body = read.body.encode("utf-8", "surrogatepass")
     else:
         raise ValueError(f"unknown body_encoding {saferepr(encoding, 100)}")

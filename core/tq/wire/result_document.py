@@ -69,7 +69,11 @@ def from_document(task_id: str, document: Any) -> TaskMeta:
     try:
         if not isinstance(document, dict):
             raise DecodeError("it is no JSON object")
-        return msgspec.convert({"task_id": task_id, **document, "stamps": _stamps_of(document)}, TaskMeta)
+        document = {"task_id": task_id, **document, "stamps": _stamps_of(document)}
+        if not isinstance(document.get("traceback"), str):
+            # celery-node's workers write the value once more here.
+            document["traceback"] = None
+        return msgspec.convert(document, TaskMeta)
     except (SerializationError, msgspec.ValidationError, UnicodeError, RecursionError) as exc:
         raise BackendError(f"the stored result of task {task_id} cannot be read: {exc}") from exc
 
