@@ -6,6 +6,7 @@ import pytest
 
 from tq.testing import (
     BrokerConformance,
+    HooksConformance,
     PoolConformance,
     ResultBackendConformance,
     ScheduleStoreConformance,
@@ -13,6 +14,7 @@ from tq.testing import (
 )
 from tq.testing.mutants.backends import BACKENDS
 from tq.testing.mutants.brokers import BROKERS, BrokerMutant
+from tq.testing.mutants.hooks import HOOKS
 from tq.testing.mutants.memories import MEMORIES
 from tq.testing.mutants.pools import POOLS
 from tq.testing.mutants.schedules import SCHEDULES
@@ -57,12 +59,17 @@ class Pool(Impatient, PoolConformance):
     pass
 
 
+class Hooks(HooksConformance):
+    pass
+
+
 for suite, attribute, mutants in (
     (Broker, "broker_class", (*BROKERS, *MEMORIES)),
     (Backend, "backend_class", BACKENDS),
     (Schedule, "store_class", SCHEDULES),
     (Serializer, "serializer_class", SERIALIZERS),
     (Pool, "pool_class", POOLS),
+    (Hooks, "plugin", HOOKS),
 ):
     for mutant in mutants:
         globals()[f"Test{mutant.__name__}"] = type(f"Test{mutant.__name__}", (suite,), {attribute: mutant})

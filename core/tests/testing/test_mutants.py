@@ -11,13 +11,14 @@ import pytest
 
 from tq.testing.mutants.backends import BACKENDS
 from tq.testing.mutants.brokers import BROKERS
+from tq.testing.mutants.hooks import HOOKS
 from tq.testing.mutants.memories import MEMORIES
 from tq.testing.mutants.pools import POOLS
 from tq.testing.mutants.schedules import SCHEDULES
 from tq.testing.mutants.serializers import SERIALIZERS
 
 SUITE = Path(__file__).with_name("mutant_suite.py")
-MUTANTS: tuple[Any, ...] = (*BROKERS, *MEMORIES, *BACKENDS, *SCHEDULES, *SERIALIZERS, *POOLS)
+MUTANTS: tuple[Any, ...] = (*BROKERS, *MEMORIES, *BACKENDS, *SCHEDULES, *SERIALIZERS, *POOLS, *HOOKS)
 # These would say that the mutant is broken, not that it was caught.
 ACCIDENTS = ("AttributeError", "NameError", "ImportError", "TypeError", "KeyError")
 
