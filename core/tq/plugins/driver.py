@@ -34,10 +34,7 @@ def load_driver(kind: Kind, found: Found) -> Any:
     try:
         driver = _OneDriver(found).driver
     except (Exception, SystemExit) as exc:
-        raise PluginError(
-            f"{who} is installed but cannot be imported ({found.target}: {type(exc).__name__}: {exc}). "
-            f"{_REPAIR.format(found.distribution)}"
-        ) from exc
+        raise PluginError(f"{who} {unimportable(found, exc)}") from exc
     flaw = kind.flaw(driver)
     if flaw:
         raise PluginError(f"{who} is broken: {found.target} {flaw}. Tell its author, or uninstall it")
@@ -45,7 +42,18 @@ def load_driver(kind: Kind, found: Found) -> Any:
     return driver
 
 
-_REPAIR = "Reinstall it: pip install --force-reinstall {}"
+def unimportable(found: Found, error: BaseException) -> str:
+    """Why a plugin that is installed cannot be imported, and what to do: the end of a sentence about it."""
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing and missing not in ("tq", found.target.partition(":")[0].partition(".")[0]):
+        return (
+            f"needs the module {missing!r}, which is not installed. "
+            f"Install what the plugin needs: pip install {found.distribution}"
+        )
+    return (
+        f"is installed but cannot be imported ({found.target}: {type(error).__name__}: {error}). "
+        f"Reinstall it: pip install --force-reinstall {found.distribution}"
+    )
 
 
 def _check_api(who: str, kind: Kind, supported: range, found: Found, driver: Any) -> None:

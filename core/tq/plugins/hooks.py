@@ -16,6 +16,7 @@ from tq.contracts.pool import ColdStop
 from tq.contracts.serializer import SettingsReader
 from tq.errors import PluginError, SoftTimeLimitExceeded
 from tq.plugins.discovery import Found, scan
+from tq.plugins.driver import unimportable
 from tq.plugins.observer import check_observer, flaw_of_name, taken_arguments
 
 GROUP: Final = "tq.hooks"
@@ -146,8 +147,7 @@ def load_hooks(found: Found) -> object:
         loaded: object = found.entry.load()
     except (Exception, SystemExit) as exc:
         raise PluginError(
-            f"the hook plugin {found.label} ({found.name}) is installed but cannot be imported "
-            f"({found.target}: {type(exc).__name__}: {exc}). Its hooks are left out"
+            f"the hook plugin {found.label} ({found.name}) {unimportable(found, exc)}. Its hooks are left out"
         ) from exc
     return loaded
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from tq.contracts.pool import PoolSetup
 from tq.pools.green import GreenPool
+
+if find_spec("eventlet") is None:
+    # It is not imported here, and yet its absence is to be told where any other plugin's library is.
+    raise ModuleNotFoundError("No module named 'eventlet'", name="eventlet")
 
 
 class EventletPool(GreenPool):

@@ -24,6 +24,8 @@ _REFUSED = {
 }
 _LOGIN = (18, 8000)
 _TOO_LARGE = (10334, 17419, 17420)
+_ADDED = (", full error", " (configured timeouts", ", Timeout: ", ", Topology Description: ")
+"""Where pymongo's own additions to an error begin, which tell its insides."""
 _LATER = {
     10107: "has no primary member now; wait for the election",
     13435: "has no primary member now; wait for the election",
@@ -74,6 +76,8 @@ def _said(error: Exception) -> tuple[int, str]:
         first = [*error.details.get("writeErrors", ()), *error.details.get("writeConcernErrors", ())][:1]
         code, text = (first[0].get("code") or 0, str(first[0].get("errmsg"))) if first else (code, text)
     # Some proxies and emulators put the cause of a refused login in words alone.
-    return 18 if "uthentication failed" in text else code, " ".join(
-        text.partition(", full error")[0].split()
-    )[:300]
+    if "uthentication failed" in text:
+        code = 18
+    for rest in _ADDED:
+        text = text.partition(rest)[0]
+    return code, " ".join(text.split())[:300]

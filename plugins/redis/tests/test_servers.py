@@ -246,7 +246,7 @@ REFUSALS = [
     ("requirepass pw", ":wr0ng@", False, "does not accept this user and password"),
     ("user u on >p ~other +@all", "u:p@", False, "forbids this to the user"),
     ("replicaof 127.0.0.1 1", "", True, "is a read-only replica"),
-    ("rename-command EVALSHA nothing", "", False, "unknown command"),
+    ("rename-command EVALSHA nothing", "", False, "lacks a command .* upgrade it to 6.2 or newer"),
 ]
 
 

@@ -41,6 +41,12 @@ def refused(error: Refused, url: str, doing: str) -> Fault:
             f"cannot {doing}: Redis at {url} has no free connection; raise its maxclients ({error.text})",
             True,
         )
+    if "unknown command" in error.text:
+        return Fault(
+            f"cannot {doing}: Redis at {url} lacks a command that tq-redis needs; upgrade it to 6.2 or newer, or "
+            f"enable the command ({error.text})",
+            False,
+        )
     temporary, state, advice = _CODES.get(code, (False, "refused", "read what the server says"))
     return Fault(f"cannot {doing}: Redis at {url} {state}; {advice} ({error.text})", temporary)
 

@@ -27,6 +27,11 @@ _FULL = (True, "the disk is full", "free some space where the database lies")
 _READ_ONLY = (True, "the database is read-only", "connect to the primary, or make the file writable")
 _BUSY = (True, "others held the lock of the database for too long", "look for a long transaction in it")
 _CROWDED = (True, "the server has no connection left", "raise its limit, or start fewer processes")
+_OLD = (
+    False,
+    "the database is too old",
+    "upgrade it to SQLite 3.35, PostgreSQL 12, MySQL 8 or MariaDB 10.6, or newer",
+)
 _CODES: dict[str | int, tuple[bool, str, str]] = {
     "28P01": _PASSWORD, "28000": _PASSWORD, 1045: _PASSWORD, 1698: _PASSWORD,
     "3D000": _NO_DATABASE, 1049: _NO_DATABASE,
@@ -38,6 +43,8 @@ _CODES: dict[str | int, tuple[bool, str, str]] = {
     2002: _REFUSED, 2003: _REFUSED, 2005: _REFUSED,
 }  # fmt: skip
 _TEXTS: tuple[tuple[str, tuple[bool, str, str]], ...] = (
+    ("SKIP LOCKED", _OLD),
+    ('near "RETURNING"', _OLD),
     ("is locked", _BUSY),
     ("disk is full", _FULL),
     ("readonly database", (False, "the file is not writable", "check the rights of the file and its folder")),
