@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tq import TQ, AsyncResult, ResultTimeout, TaskRevoked, states
+from tq import TQ, AsyncResult, GroupResult, ResultTimeout, TaskRevoked, states
 from tq.client import waiter
 from tq.client.result import from_tuple
 from tq.contracts.results import ResultBackend
@@ -40,6 +40,19 @@ def test_of_an_unknown_task_it_knows_nothing(app: TQ) -> None:
     assert (result.state, result.status, result.result, result.info) == ("PENDING", "PENDING", None, None)
     assert (result.traceback, result.children, result.date_done, result.name) == (None, None, None, None)
     assert not (result.ready() or result.successful() or result.failed())
+
+
+def test_it_has_celerys_other_names(app: TQ) -> None:
+    result = put(app, "i", states.FAILURE, failure(ValueError("x")))
+    assert (result.app, result.backend) == (app, app.backend)
+    with pytest.raises(ValueError, match="x"):
+        result.throw()
+    with pytest.raises(result.TimeoutError):
+        app.AsyncResult("nobody").get(timeout=0.01)
+    group = GroupResult("g", [result], app=app)
+    assert (group.app, group.backend) == (app, app.backend)
+    with pytest.raises(ValueError, match="x"):
+        group.maybe_reraise()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 from tq.canvas.compound import chunks, xmap, xstarmap
 from tq.canvas.signature import Signature
 from tq.client.result import AsyncResult, EagerResult
-from tq.errors import ImproperlyConfigured, MaxRetriesExceeded, Retry
+from tq.errors import BrokerUnavailable, ImproperlyConfigured, MaxRetriesExceeded, Retry
 from tq.policy.backoff import backoff
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
@@ -68,6 +68,9 @@ class Task(Generic[P, R_co]):
     pydantic_strict: bool = False
     pydantic_context: Mapping[str, Any] | None = None
     pydantic_dump_kwargs: Mapping[str, Any] | None = None
+
+    MaxRetriesExceededError = MaxRetriesExceeded
+    OperationalError = BrokerUnavailable
 
     _app: TQ | None = None
     _check: Callable[..., None] | None = None

@@ -61,6 +61,16 @@ class ResultSet:
 
     # -- reading -------------------------------------------------------------------------------------------
 
+    @property
+    def app(self) -> Any:
+        """The app that asks for them."""
+        return self._source
+
+    @property
+    def backend(self) -> ResultBackend | None:
+        """Where the app keeps results."""
+        return self._source.backend
+
     def ready(self) -> bool:
         """Whether all have ended."""
         return all(state in states.READY_STATES for state in self._states())
@@ -198,6 +208,8 @@ class ResultSet:
         """Raise the exception of the first that failed, if one did."""
         for leaf in self._leaves():
             leaf.maybe_throw()
+
+    maybe_reraise = maybe_throw
 
     # -- acting --------------------------------------------------------------------------------------------
 

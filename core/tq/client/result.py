@@ -9,7 +9,7 @@ from tq import states
 from tq.client.lineage import Lineage
 from tq.client.waiter import Waiter
 from tq.client.waiting import as_they_end
-from tq.errors import ImproperlyConfigured, WaitInTask
+from tq.errors import ImproperlyConfigured, ResultTimeout, WaitInTask
 from tq.records import TaskMeta
 from tq.request import current_request
 
@@ -40,6 +40,9 @@ class AsyncResult(Lineage, Generic[T_co]):
 
     Await it, or call `get`. Without a result backend everything but `id` raises `ImproperlyConfigured`.
     """
+
+    TimeoutError = ResultTimeout
+    """What `get` raises, as Celery's results name it."""
 
     def __init__(self, id: str, app: ResultSource, *, parent: Any = None) -> None:
         self.id = id
@@ -108,6 +111,16 @@ class AsyncResult(Lineage, Generic[T_co]):
         return exc
 
     # -- reading -------------------------------------------------------------------------------------------
+
+    @property
+    def app(self) -> Any:
+        """The app that asks for it."""
+        return self._source
+
+    @property
+    def backend(self) -> ResultBackend | None:
+        """Where the app keeps results."""
+        return self._source.backend
 
     @property
     def task_id(self) -> str:
@@ -208,7 +221,7 @@ class AsyncResult(Lineage, Generic[T_co]):
         meta = self._meta()
         return None if meta is None else self._value(meta, propagate)
 
-    maybe_reraise = maybe_throw
+    maybe_reraise = throw = maybe_throw
 
     def exists(self) -> bool:
         """Whether anything is kept of this task: an id that nobody knows is PENDING as well."""
