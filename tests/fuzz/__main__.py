@@ -9,7 +9,12 @@ from pathlib import Path
 
 import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-with atheris.instrument_imports(include=["tq", "tq_auth", "tq_redis", "tq_sql"]):
+with atheris.instrument_imports(
+    include=[
+        *("tq", "tq_auth", "tq_redis", "tq_sql", "tq_amqp", "tq_sqs", "tq_mongodb"),
+        *("tq_filesystem", "tq_msgpack", "tq_yaml"),
+    ]
+):
     from tests.fuzz.targets import SEEDS, TARGETS
 
 

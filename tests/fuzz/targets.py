@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Final
 
+from tests.fuzz.decoders import MORE, MORE_SEEDS
 from tq.errors import BackendError, DecodeError, EncodeError, InvalidTask, SerializationError
 from tq.records import Delivery, Envelope, Message
 from tq.wire.compression import compress, decompress
@@ -115,7 +116,7 @@ def signed(data: bytes) -> None:
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     target.__name__: target
     for target in (envelope, task, json_value, compressed, exception, redis_document, sql_row, signed)
-}
+} | dict(MORE)
 
 _CALL = TaskCall(
     id="i",
@@ -144,5 +145,6 @@ SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
         b"\x00celery-compressed\x00application/x-gzip\x00" + compress(b'{"status":"FAILURE"}', "gzip")[0],
     ),
     "sql_row": (b"[[1,2],{}]", b'{"stamps":{"group_id":"g"}}'),
+    **MORE_SEEDS,
     "signed": (b"ZDJWaQABQUFBQQABYXBwbGljYXRpb24vanNvbgABdXRmLTgAAXt9",),
 }

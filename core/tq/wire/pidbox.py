@@ -90,7 +90,7 @@ def read_request(message: Message | Undecodable) -> Control:
     content["arguments"] = content.get("arguments") or {}
     try:
         return msgspec.convert(content, Control)
-    except msgspec.ValidationError as exc:
+    except (msgspec.ValidationError, UnicodeError) as exc:
         raise DecodeError(f"not a request of remote control: {exc}") from exc
 
 

@@ -9,7 +9,7 @@ import bson
 from bson.errors import InvalidDocument
 
 from tq.contracts.serializer import Serializer
-from tq.errors import BackendError, SerializationError
+from tq.errors import BackendError, DecodeError, SerializationError
 from tq.records import TaskMeta
 from tq.wire.result_document import from_document, plain_document, to_document
 
@@ -66,7 +66,9 @@ class Documents:
         """What `dump` stored, also compressed by Celery. Raises `DecodeError`."""
         if stored is None:
             return None
-        raw = stored.encode() if isinstance(stored, str) else bytes(stored)
+        if not isinstance(stored, (str, bytes)):
+            raise DecodeError(f"it is no text, but {type(stored).__name__}")
+        raw = stored.encode() if isinstance(stored, str) else stored
         return self._serializer.loads(plain_document(raw))
 
     def moment(self, now: float) -> dt.datetime:

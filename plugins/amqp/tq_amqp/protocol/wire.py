@@ -20,6 +20,7 @@ from tq_amqp.protocol.table import read_short
 _HEAD = struct.Struct(">BHI")
 _CONTENT = struct.Struct(">HHQ")
 _END = b"\xce"
+_MALFORMED = (struct.error, IndexError, ValueError, KeyError)
 _HEARTBEAT = _HEAD.pack(8, 0, 0) + _END
 _READ = 2**18
 _WRITE = 2**18
@@ -218,12 +219,18 @@ class Wire:
             end = at + 7 + size
             if end >= length:
                 break
-            if data[end] != 0xCE:
+            if data[end] != 0xCE or not self._understood(kind, channel, data[at + 7 : end]):
                 self._end(Down("what the server sent is not AMQP 0-9-1"))
                 return
-            self._take(kind, channel, data[at + 7 : end])
             at = end + 1
         self._in = data[at:]
+
+    def _understood(self, kind: int, channel: int, payload: bytes) -> bool:
+        try:
+            self._take(kind, channel, payload)
+        except _MALFORMED:
+            return False
+        return True
 
     def _take(self, kind: int, channel: int, payload: bytes) -> None:
         if channel:
