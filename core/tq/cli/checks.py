@@ -66,8 +66,9 @@ class Checkup:
         if broker is not None:
             broker_trip = self._round_trip("the broker", "broker_url", lambda: _touch(broker))
         if broker is not None and broker_trip is not None:
-            self._setup("the broker", broker)
             stats = self._guarded("the queues", "correct -Q or task_queues", lambda: self._stats(app)) or ()
+            # After these, so that a broker knows which queues are meant.
+            self._setup("the broker", broker)
             workers = self._workers(app, stats)
         self._waiting(stats)
         self._dead(stats)

@@ -10,12 +10,13 @@ from tq.contracts.results import BackendCap, ResultBackend
 from tq.errors import BackendError, BackendUnavailable
 from tq.states import READY_STATES
 from tq.wire.result_document import last_of_each, read_document, write_document
+from tq_s3.checkup import check_up
 from tq_s3.options import Options, plain_url, without_prefix
 from tq_s3.store import Store
 
 if TYPE_CHECKING:
     from tq.contracts.serializer import Serializer
-    from tq.records import TaskMeta
+    from tq.records import Finding, TaskMeta
 
 _KEY = "celery-task-meta-"
 _LONGEST_KEY = 1024
@@ -70,6 +71,9 @@ class S3Backend(ResultBackend):
     def forget(self, task_ids: Sequence[str]) -> None:
         if task_ids:
             self._store.remove("forget results", [self._key(task_id) for task_id in task_ids])
+
+    def findings(self) -> Sequence[Finding]:
+        return check_up(self._store, self.expires)
 
     def cleanup(self) -> int:
         """Remove what was written more than `expires` seconds ago; returns how many. A lifecycle rule of the

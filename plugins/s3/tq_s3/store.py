@@ -118,6 +118,21 @@ class Store:
                 return
             more = {"ContinuationToken": answer["NextContinuationToken"]}
 
+    def date(self, doing: str) -> str:
+        """The moment by S3's clock, as HTTP writes it."""
+        answer = self._run(doing, "list_objects_v2", MaxKeys=1, Prefix=self.place.prefix)
+        return str(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    def setting(self, operation: str) -> dict[str, Any] | None:
+        """A setting of the bucket; None where there is none, or none that this user may see."""
+        try:
+            return self._call(operation)
+        except self._errors() as exc:
+            fault = fault_of(exc)
+            if fault.temporary:
+                raise error_of(fault, "look at the set-up", self.shown) from exc
+            return None
+
     # -- the client ----------------------------------------------------------------------------------------
 
     def _run(self, doing: str, operation: str, **arguments: Any) -> dict[str, Any]:

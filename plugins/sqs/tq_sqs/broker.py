@@ -10,6 +10,7 @@ from tq.contracts.broker import Broker, Cap
 from tq.errors import BrokerError, BrokerUnavailable, EncodeError
 from tq.records import Action, QueueStats
 from tq_sqs import scan
+from tq_sqs.checkup import check_up
 from tq_sqs.consumer import SqsConsumer
 from tq_sqs.ending import Ending
 from tq_sqs.holding import Holding
@@ -24,7 +25,7 @@ from tq_sqs.settling import Settling
 
 if TYPE_CHECKING:
     from tq.contracts.broker import Consumer
-    from tq.records import DeadLetter, Delivery, Envelope
+    from tq.records import DeadLetter, Delivery, Envelope, Finding
 
 
 class SqsBroker(Broker):
@@ -85,6 +86,10 @@ class SqsBroker(Broker):
     def after_fork(self) -> None:
         self._server.after_fork()
         self._queues.after_fork()
+
+    def findings(self) -> Sequence[Finding]:
+        """Of the queues that are predefined or were used."""
+        return check_up(self._server, self._queues.known())
 
     def stats(self, queue: str) -> QueueStats:
         found = self._queues.find(queue)

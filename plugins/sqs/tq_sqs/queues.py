@@ -53,6 +53,13 @@ class Queues:
             self._found.pop(name, None)
             self._graves.pop(name, None)
 
+    def known(self) -> list[Queue]:
+        """The predefined queues, and those that were found."""
+        for name in self._options.predefined_queues:
+            self.find(name)
+        with self._lock:
+            return list(self._found.values())
+
     def find(self, name: str, *, seconds: float = SECONDS) -> Queue | None:
         """The queue, or None where there is none."""
         found = self._found.get(name)
