@@ -259,7 +259,7 @@ def test_any_text_is_an_address_or_a_plugin_error(text: str) -> None:
 @pytest.mark.parametrize(
     ("source", "cause"),
     [
-        ("import no_such_module_of_acme", "No module named 'no_such_module_of_acme'"),
+        ("import acme_broker.parts", "No module named 'acme_broker.parts'"),
         ("assert False, 'acme asserts'", "acme asserts"),
         ("def (", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
@@ -275,6 +275,15 @@ def test_a_plugin_that_cannot_be_imported_names_distribution_version_and_cause(
     assert cause in message
     assert "pip install --force-reinstall acme-broker" in message
     assert "hunter2" not in message
+
+
+def test_a_module_that_a_plugin_misses_is_named_with_the_command_that_brings_it(install: Install) -> None:
+    install(
+        "acme-broker", "import acme_client.parts", {"tq.brokers": {"acme": "acme_broker:MyBroker"}}, "2.3"
+    )
+    message = refused(registry.load_broker, "acme://u:hunter2@h")
+    assert "acme-broker 2.3 for acme:// needs the module 'acme_client', which is not installed" in message
+    assert message.endswith("pip install acme-broker")
 
 
 def test_an_entry_point_that_is_no_reference_is_a_broken_plugin(install: Install) -> None:
