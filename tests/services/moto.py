@@ -7,7 +7,9 @@ import importlib.util
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,8 @@ _ARGUMENTS = {
 }
 
 
-def shared_sessions(patch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def few_sessions() -> Iterator[None]:
     """Let all clients of the emulator share one of boto3's sessions, which take 0.1 s to make."""
     boto3 = importlib.import_module("boto3")
     make = boto3.Session
@@ -34,8 +37,10 @@ def shared_sessions(patch: pytest.MonkeyPatch) -> None:
     for service in ("sqs", "s3"):
         # What a session makes on first use it makes for one thread alone.
         shared.client(service, endpoint_url="http://127.0.0.1:1")
-    # A session keeps the keys that it found, so only those with the emulator's own may be shared.
-    patch.setattr(boto3, "Session", lambda **given: shared if given == _ARGUMENTS else make(**given))
+    with pytest.MonkeyPatch.context() as patch:
+        # A session keeps the keys that it found, so only those with the emulator's own may be shared.
+        patch.setattr(boto3, "Session", lambda **given: shared if given == _ARGUMENTS else make(**given))
+        yield
 
 
 class MotoServer(Server):
@@ -57,6 +62,17 @@ class MotoServer(Server):
     def sqs_url(self) -> str:
         """The endpoint as a broker URL."""
         return f"sqs://{KEY}:{SECRET}@127.0.0.1:{self.port}/?region={REGION}"
+
+    def client(self, service: str) -> Any:
+        """boto3's client of a service, as any other program has it."""
+        client = importlib.import_module("boto3").client
+        return client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=SECRET,
+        )
 
     def command(self) -> list[str | Path]:
         """Return the command that runs the server in the foreground."""

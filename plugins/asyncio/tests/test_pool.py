@@ -10,16 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.pools.leaving import run_until_cold_stop
 from tests.pools.workshop import Workshop, until
 from tq.contracts.pool import ColdStop, StopMode
 from tq.errors import SoftTimeLimitExceeded
 from tq_asyncio import AsyncioPool
-
-ROOT = Path(__file__).parents[3]
 
 
 class Running:
@@ -262,21 +260,4 @@ def test_uvloop_is_used_where_it_is_installed(there: bool) -> None:
 
 
 def test_the_process_exits_although_a_plain_body_still_runs() -> None:
-    program = """
-import threading, time
-from tests.pools.workshop import Workshop, until
-from tq.contracts.pool import StopMode
-from tq_asyncio import AsyncioPool
-workshop = Workshop(lambda: time.sleep(600), concurrency=1)
-pool = AsyncioPool(workshop)
-def stop():
-    until(lambda: pool.seats()[0].receipt == 0)
-    pool.stop(StopMode.COLD)
-threading.Thread(target=stop).start()
-pool.run()
-print("back")
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
-    )
-    assert done.stdout == "back\n"
+    assert run_until_cold_stop("asyncio") == "back\n"

@@ -5,31 +5,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import redis
 
+from tests.services.kits import NewKit, kits_of
 from tests.services.redis import RedisServer
 from tq.testing.broker_kit import BrokerKit
 from tq_redis import RedisBroker
-
-NewKit = Callable[..., BrokerKit]
 
 
 @pytest.fixture
 def new_kit() -> Iterator[NewKit]:
     """Make kits: `new_kit(url, option=value, ...)`."""
-    made: list[BrokerKit] = []
-
-    def make(url: str, **options: Any) -> BrokerKit:
-        made.append(BrokerKit(RedisBroker, url, options, 1.0))
-        return made[-1]
-
-    yield make
-    for kit in made:
-        kit.close()
+    yield from kits_of(RedisBroker, 1.0)
 
 
 @pytest.fixture

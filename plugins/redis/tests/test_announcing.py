@@ -10,7 +10,7 @@ from tq.records import Channel, Message, Notice
 from tq.testing.broker_kit import BrokerKit
 
 if TYPE_CHECKING:
-    from plugins.redis.tests.conftest import NewKit
+    from tests.services.kits import NewKit
 
 PIDBOX = Channel("celery.pidbox")
 EVENTS = Channel("celeryev", "topic", durable=True)

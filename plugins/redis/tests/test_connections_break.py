@@ -17,7 +17,8 @@ from tq.wire.json import JsonSerializer
 from tq_redis import RedisBackend
 
 if TYPE_CHECKING:
-    from plugins.redis.tests.conftest import NewKit, Proxy
+    from plugins.redis.tests.conftest import Proxy
+    from tests.services.kits import NewKit
 
 
 def test_a_turn_whose_answer_is_lost_is_done_once(new_kit: NewKit, proxy: Proxy, raw: redis.Redis) -> None:

@@ -22,7 +22,7 @@ from tq_redis import RedisBackend, RedisBroker
 from tq_redis.keys import Layout, QueueKeys
 
 if TYPE_CHECKING:
-    from plugins.redis.tests.conftest import NewKit
+    from tests.services.kits import NewKit
 
 SEP = "\x06\x16"
 

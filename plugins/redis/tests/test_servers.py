@@ -31,7 +31,7 @@ from tq_redis.address import Address, read_address
 from tq_redis.options import BrokerOptions
 
 if TYPE_CHECKING:
-    from plugins.redis.tests.conftest import NewKit
+    from tests.services.kits import NewKit
 
 NewServer = Callable[..., RedisServer]
 

@@ -20,7 +20,7 @@ from tq_redis import waiting
 from tq_redis.link import Link
 
 if TYPE_CHECKING:
-    from plugins.redis.tests.conftest import NewKit
+    from tests.services.kits import NewKit
 
 
 @pytest.fixture

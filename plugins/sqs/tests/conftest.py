@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
-from tests.services.moto import KEY, REGION, SECRET, MotoServer, shared_sessions
+from tests.services.kits import NewKit, kits_of
+from tests.services.moto import (
+    MotoServer,
+    few_sessions,  # noqa: F401 - in use for all tests of the folder
+)
 from tq.testing.broker_kit import BrokerKit
 from tq_sqs import SqsBroker
-
-NewKit = Callable[..., BrokerKit]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_sessions() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        shared_sessions(patch)
-        yield
 
 
 @pytest.fixture
 def new_kit() -> Iterator[NewKit]:
     """Make kits: `new_kit(url, option=value, ...)`."""
-    made: list[BrokerKit] = []
-
-    def make(url: str, **options: Any) -> BrokerKit:
-        made.append(BrokerKit(SqsBroker, url, options, 3.0))
-        return made[-1]
-
-    yield make
-    for kit in made:
-        kit.close()
+    yield from kits_of(SqsBroker, 3.0)
 
 
 @pytest.fixture
@@ -45,10 +31,4 @@ def kit(sqs_url: str, new_kit: NewKit) -> BrokerKit:
 @pytest.fixture
 def sqs(sqs_url: str, shared_moto: MotoServer) -> Any:
     """The session's emulator, as any other program sees it."""
-    return boto3.client(
-        "sqs",
-        endpoint_url=shared_moto.url,
-        region_name=REGION,
-        aws_access_key_id=KEY,
-        aws_secret_access_key=SECRET,
-    )
+    return shared_moto.client("sqs")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.sqs.tests.conftest import NewKit
+from tests.services.kits import NewKit
 from tq.errors import BrokerError, PublishError
 from tq.records import Action, Envelope, Message
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle, task_id

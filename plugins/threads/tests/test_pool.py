@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
+from tests.pools.leaving import run_until_cold_stop
 from tests.pools.workshop import Workshop, until
 from tq.contracts.pool import StopMode
 from tq.errors import SoftTimeLimitExceeded
 from tq.pools.thread_seat import ThreadSeat
 from tq.pools.watchdog import Watchdog
 from tq_threads import ThreadsPool
-
-ROOT = Path(__file__).parents[3]
 
 
 class Running:
@@ -162,21 +159,4 @@ def test_a_cold_stop_returns_at_once_and_gives_back_what_runs() -> None:
 
 
 def test_the_process_exits_although_a_body_still_runs() -> None:
-    program = """
-import threading, time
-from tests.pools.workshop import Workshop, until
-from tq.contracts.pool import StopMode
-from tq_threads import ThreadsPool
-workshop = Workshop(lambda: time.sleep(60), concurrency=1)
-pool = ThreadsPool(workshop)
-def stop():
-    until(lambda: pool.seats()[0].receipt == 0)
-    pool.stop(StopMode.COLD)
-threading.Thread(target=stop).start()
-pool.run()
-print("back")
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
-    )
-    assert done.stdout == "back\n"
+    assert run_until_cold_stop("threads") == "back\n"
