@@ -42,13 +42,6 @@ def backend(shared_redis: RedisServer) -> str:
     return shared_redis.url
 
 
-@pytest.fixture
-def terminates(url: str) -> None:
-    """For tests that end what runs."""
-    if url.startswith("amqp"):
-        pytest.skip("RabbitMQ has no leases, without which nothing is terminated (plugins/amqp/README.md)")
-
-
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
     """Where tasks of both sides write what ran."""

@@ -166,7 +166,6 @@ def test_celerys_command_line_steers_tq_workers(
     assert worker.wait() == 0
 
 
-@pytest.mark.usefixtures("terminates")
 def test_a_running_task_that_celery_terminates_ends(
     tq: TQ, ours: Program, celery_command: Run, tmp_path: Path
 ) -> None:

@@ -117,7 +117,6 @@ def test_a_waiting_task_is_revoked(tq: TQ, flower: Flower, worker: Program) -> N
     assert type(later.get(timeout=60, propagate=False)).__name__ == "TaskRevoked"
 
 
-@pytest.mark.usefixtures("terminates")
 def test_a_running_task_is_terminated(
     tq: TQ, flower: Flower, shown: Callable[[], Any], tmp_path: Path
 ) -> None:
