@@ -15,10 +15,10 @@ from bench.peer import Installed, PeerFailed, Setting, Variant
 from bench.rows import ROWS, Measurement
 from bench.stores import Stores
 
-_BEHIND = 0.8
-"""A setting of a peer that reaches less than this of the peer's best one is not measured any more, once it was tried."""
-_TRIED = 2
-"""Rounds after which a setting that lags or a program that fails is given up."""
+_BEHIND = (0.5, 0.8)
+"""A setting that reaches less than this of its peer's best one is given up: after one round, after two or more."""
+_FAILURES = 2
+"""A program that fails so often is given up."""
 
 Step = tuple[Measurement, Installed]
 console = Console(stderr=True)
@@ -45,13 +45,14 @@ class Found:
     def _lags(self, name: str, peer: Installed) -> bool:
         figures, larger = self.figures.get(name, {}), ROWS[name].larger
         own = figures.get(peer.name, [])
-        if len(own) < _TRIED or peer.variant.own_python:
+        if not own or peer.variant.own_python:
             return False
         others = [
             median(v) for n, v in figures.items() if v and n.partition(" ")[0] == peer.name.partition(" ")[0]
         ]
         best = (max if larger else min)(others)
-        return median(own) < best * _BEHIND if larger else median(own) > best / _BEHIND
+        share = _BEHIND[min(len(own), len(_BEHIND)) - 1]
+        return median(own) < best * share if larger else median(own) > best / share
 
 
 class Rounds:
@@ -89,7 +90,9 @@ class Rounds:
         return [
             step
             for step in self._steps
-            if number < step[0].rounds and self._failures[_key(step)] < _TRIED and not self.found.lags(step)
+            if number < step[0].rounds
+            and self._failures[_key(step)] < _FAILURES
+            and not self.found.lags(step)
         ]
 
     def _round(self, number: int, most: int, steps: list[Step], stores: Stores) -> None:

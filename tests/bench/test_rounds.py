@@ -122,7 +122,12 @@ def test_minutes_are_written_with_two_digits_for_the_seconds() -> None:
     assert [clock(5), clock(65.9), clock(3600)] == ["0:05", "1:05", "60:00"]
 
 
-def test_nothing_lags_that_was_measured_once() -> None:
-    found = Found(figures={"drain": {"other quick": [10], "other lame": [1]}})
+@pytest.mark.parametrize(
+    ("own", "gone"),
+    [([6.0], False), ([4.0], True), ([6.0, 6.0], True), ([9.0, 9.0], False), ([], False)],
+)
+def test_one_round_is_enough_to_lag_far_behind_and_two_to_lag(own: list[float], gone: bool) -> None:
+    found = Found(figures={"drain": {"other quick": [10, 10], "other lame": own}})
     variant = Variant("other", "lame", Path(), (), (), ())
-    assert not found.lags((replace(MEASUREMENTS[0], rows=("drain",)), Installed(variant, "", "")))
+    step = (replace(MEASUREMENTS[0], rows=("drain",)), Installed(variant, "", ""))
+    assert found.lags(step) is gone
