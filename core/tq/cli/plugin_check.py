@@ -17,12 +17,17 @@ from tq.plugins import trial
 from tq.plugins.registry import without_password
 from tq.plugins.trial import Begun, Ended, Event, Kind, Target, Trial
 
-_WARNING = """\
-The suite will use the {noun} {url}.
-It makes queues and results of its own and removes them. Other things it shares with everybody there: what dead
+_WARNINGS: dict[Kind, str] = {
+    "broker": """\
+The suite will use the broker {}.
+It makes queues of its own, and empties them at the end. Other things it shares with everybody there: what dead
 consumers held is taken back, a dead one's task may become a dead letter at once, and revocations are written. So take
-a store that nobody works with."""
-_NOUNS = {"broker": "broker", "backend": "result backend"}
+a store that nobody works with.""",
+    "backend": """\
+The suite will use the result backend {}.
+It stores results under ids of its own, and removes them at the end; what it counts of groups stays for an hour. Results
+that have expired may be removed.""",
+}
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -82,7 +87,7 @@ def check(
     kind, target = _chosen(state, url, wanted, slow_factor)
     driver = trial.driver_of(kind, target.url)
     shown = mask_url(target.url)
-    click.echo(_WARNING.format(noun=_NOUNS[kind], url=shown), err=True)
+    click.echo(_WARNINGS[kind].format(shown), err=True)
     if not yes:
         click.confirm("Go on?", abort=True, err=True)
     run = Trial(kind, target, rules=rules)
