@@ -16,6 +16,7 @@ import msgspec
 
 from tq.errors import EncodeError
 from tq.records import Envelope, Message, Notice, Undecodable
+from tq.wire.arrived import arrive
 from tq.wire.ids import new_id
 from tq.wire.saferepr import saferepr
 
@@ -112,6 +113,13 @@ def _encode_any(out: _Out) -> bytes:
 
 def unpack(raw: bytes) -> Message | Undecodable:
     """Read a JSON envelope; never raises, for a queue may hold anything."""
+    try:
+        return arrive(raw)
+    except (ValueError, RecursionError):
+        return _unpack_any(raw)
+
+
+def _unpack_any(raw: bytes) -> Message | Undecodable:
     try:
         return _message(_decode(raw))
     except (msgspec.DecodeError, RecursionError):

@@ -13,7 +13,8 @@ import msgspec
 
 from tq.errors import InvalidTask, TaskLocked
 from tq.options import mask_url
-from tq.records import Envelope, Lock
+from tq.records import Envelope, Lock, Message
+from tq.wire.arrived import Arrived
 
 KEY: Final = "unique_key"
 SECONDS: Final = "unique_for"
@@ -56,6 +57,12 @@ def lock_of(headers: Mapping[str, Any], owner: Any) -> Lock | None:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST_TIME:
         return None
     return Lock(str(key), str(owner), float(seconds))
+
+
+def lock_in(message: Message) -> Lock | None:
+    """The lock that a message keeps, or None."""
+    # One that keeps a lock is not plain.
+    return None if type(message) is Arrived else lock_of(message.headers, message.headers.get("id"))
 
 
 def locked(envelope: Envelope, owner: str, url: str) -> TaskLocked:

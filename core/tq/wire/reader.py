@@ -10,6 +10,7 @@ import msgspec
 from tq.contracts.serializer import Serializer
 from tq.errors import ContentDisallowed, DecodeError, InvalidTask, SerializationError
 from tq.records import Message
+from tq.wire.arrived import Arrived, ArrivedCall
 from tq.wire.call import TaskCall
 from tq.wire.compression import decompress
 from tq.wire.fields import Embed, Headers, encodable, priority_or_none, text_or_none, usable
@@ -18,6 +19,7 @@ from tq.wire.json import JsonSerializer
 from tq.wire.saferepr import saferepr
 
 _NO_EMBED = Embed()
+_decode_parts = msgspec.json.Decoder(tuple[list[Any], dict[str, Any], Embed]).decode
 
 
 def read_task(message: Message, serializers: Mapping[str, Serializer], *, size_limit: int) -> TaskCall:
@@ -33,6 +35,10 @@ def read_task(message: Message, serializers: Mapping[str, Serializer], *, size_l
             f"task {_short(message.headers.get('task'))} has content type {_short(message.content_type)}, which "
             f"accept_content does not allow (allowed: {', '.join(sorted(serializers)) or 'nothing'})"
         )
+    if type(message) is Arrived and type(serializer) is JsonSerializer and len(message.body) <= size_limit:
+        call = _plain_call(message, serializer.name)
+        if call is not None:
+            return call
     body = _body(message, serializer, size_limit)
     if isinstance(body, dict):
         return _from_object(message, body, serializer.name)
@@ -55,6 +61,57 @@ def _object_or_nothing(data: bytes) -> dict[str, Any]:
     except DecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _plain_call(message: Arrived, serializer: str) -> TaskCall | None:
+    """The call of a message whose body is plain too; None for any other body."""
+    body = message.body
+    if b"__type__" in body:
+        return None
+    try:
+        args, kwargs, embed = _decode_parts(body)
+    except (ValueError, RecursionError):
+        return None
+    head, given = message.head, message.given
+    if head.eta is not None:
+        parse_iso(head.eta)
+    if head.expires is not None:
+        parse_iso(head.expires)
+    hard, soft = head.timelimit or (None, None)
+    return ArrivedCall(
+        head.id,
+        head.task,
+        args,
+        kwargs,
+        embed.callbacks,
+        embed.errbacks,
+        embed.chain,
+        embed.chord,
+        head.eta,
+        head.expires,
+        head.retries or 0,
+        hard,
+        soft,
+        head.group,
+        head.group_index,
+        head.root_id or head.id,
+        head.parent_id,
+        head.shadow,
+        head.ignore_result,
+        given.reply_to or None,
+        given.correlation_id or head.id,
+        head.argsrepr,
+        head.kwargsrepr,
+        head.origin,
+        head.replaced_task_nesting or 0,
+        head.stamped_headers,
+        head.stamps or {},
+        given.priority,
+        None,  # type: ignore[arg-type]
+        None,
+        serializer,
+        message,
+    )
 
 
 def _body(message: Message, serializer: Serializer, size_limit: int) -> Any:

@@ -10,7 +10,7 @@ from tq.errors import Retry
 from tq.records import Action, Lock, Settlement, TaskMeta, Undecodable
 from tq.wire.call import TaskCall
 from tq.wire.exceptions import exception_document
-from tq.wire.locks import lock_of
+from tq.wire.locks import lock_in
 from tq.worker.documents import extended, started_document
 from tq.worker.follow import NOTHING, Followed, FollowUp
 from tq.worker.outcome import GIVEN_BACK, Outcome, cause_of, traceback_text
@@ -131,7 +131,7 @@ def _unlock(run: Run, outcome: Outcome, follow: FollowUp) -> Lock | None:
 
 def _lock(run: Run) -> Lock | None:
     message = run.delivery.message
-    return None if isinstance(message, Undecodable) else lock_of(message.headers, message.headers.get("id"))
+    return None if isinstance(message, Undecodable) else lock_in(message)
 
 
 def _continues(call: TaskCall, outcome: Outcome) -> bool:

@@ -34,9 +34,14 @@ _decoder = msgspec.msgpack.Decoder(Trace)
 
 def note(seat: Seat, delivery: Delivery, *, held: bool = False) -> None:
     """Leave a trace, where the seat has room for one. `held`: it is not acknowledged before it runs."""
-    if isinstance(seat, Notebook) and isinstance(delivery.message, Message):
+    found = delivery.message
+    if isinstance(seat, Notebook) and isinstance(found, Message):
         d = delivery
-        seat.note(msgspec.msgpack.encode(Trace(d.message, d.queue, d.receipt, d.attempt, d.token, held)))  # type: ignore[arg-type]
+        # One that has just arrived has made no dictionaries yet.
+        whole = Message(
+            found.headers, found.properties, found.body, found.content_type, found.content_encoding
+        )
+        seat.note(msgspec.msgpack.encode(Trace(whole, d.queue, d.receipt, d.attempt, d.token, held)))  # type: ignore[arg-type]
 
 
 def erase(seat: Seat) -> None:
