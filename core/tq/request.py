@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tq.records import Delivery
 
 _FROM_CALL = frozenset(TaskCall.__struct_fields__) - {"task", "headers"}
+_LEFT = frozenset({"children", "follow_ups", "starts", "notes"})
 
 
 class Request:
@@ -32,6 +33,7 @@ class Request:
         "follow_ups",
         "hostname",
         "is_eager",
+        "leaves_something",
         "notes",
         "starts",
         "task",
@@ -52,14 +54,23 @@ class Request:
         self.hostname: str = hostname
         self.is_eager: bool = is_eager
         self.called_directly: bool = called_directly
-        self.children: list[Any] = []
-        self.follow_ups: list[Any] = []
-        self.starts: list[Any] = []
-        self.notes: list[Any] = []
+        self.leaves_something: bool = False
+        """Whether one of the lists was asked for: they are made then, for hardly a run needs any."""
+
+    if TYPE_CHECKING:
+        children: list[Any]
+        follow_ups: list[Any]
+        starts: list[Any]
+        notes: list[Any]
 
     def __getattr__(self, name: str) -> Any:
         if name in _FROM_CALL:
             return getattr(self.call, name)
+        if name in _LEFT:
+            self.leaves_something = True
+            made: list[Any] = []
+            setattr(self, name, made)
+            return made
         try:
             return self.call.headers[name]
         except KeyError:

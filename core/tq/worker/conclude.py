@@ -58,6 +58,8 @@ class Concluding(Steps):
     def _conclude(self, run: Run) -> Settlement:
         outcome = run.outcome or GIVEN_BACK
         follow = self._following(run, outcome)
+        if follow is NOTHING and outcome.state == states.SUCCESS:
+            return Settlement(run.delivery, result=self.result_of(run, outcome), unlock=_lock(run))
         if outcome.requeue:
             action = Action.REQUEUE
         elif outcome.dead:
@@ -81,7 +83,7 @@ class Concluding(Steps):
     def _following(self, run: Run, outcome: Outcome) -> FollowUp:
         call, request = run.call, run.request
         own = NOTHING
-        if request is not None:
+        if request is not None and request.leaves_something:
             own = FollowUp(tuple(request.follow_ups), tuple(request.starts), notes=tuple(request.notes))
         # What replaces a task goes on with its chain and its chord.
         replaced = outcome.state == states.IGNORED and bool(own.publish)
@@ -105,7 +107,8 @@ class Concluding(Steps):
         value = outcome.value
         if isinstance(value, Retry):
             value = cause_of(value)
-        children = run.request.children if run.request is not None else None
+        request = run.request
+        children = request.children if request is not None and request.leaves_something else None
         return TaskMeta(
             task_id=call.id,
             status=_ACTIONS.get(state, state),

@@ -41,7 +41,7 @@ def note(seat: Seat, delivery: Delivery, *, held: bool = False) -> None:
         whole = Message(
             found.headers, found.properties, found.body, found.content_type, found.content_encoding
         )
-        seat.note(msgspec.msgpack.encode(Trace(whole, d.queue, d.receipt, d.attempt, d.token, held)))  # type: ignore[arg-type]
+        seat.note(msgspec.msgpack.encode(Trace(whole, d.queue, d.receipt, d.attempt, d.token, held)))
 
 
 def erase(seat: Seat) -> None:

@@ -16,6 +16,7 @@ from tq.worker.plan import TaskPlan
 from tq.worker.run import NO_LIMITS, Run, TimeLimits
 from tq.worker.tell import Telling
 
+_DONE = Outcome(states.SUCCESS)
 _UNCHANGING = frozenset({type(None), bool, int, float, str})
 
 
@@ -46,7 +47,7 @@ class Performing(Telling):
                     if run.plan.is_coroutine:  # type: ignore[union-attr]
                         value = await_here(value)
                 finally:
-                    if alarm is not None:
+                    if soft and alarm is not None:
                         alarm.disarm()
                     seat.end()
                 outcome = self._success(run, value)
@@ -107,7 +108,7 @@ class Performing(Telling):
                 value = self.freeze(value)
             except SerializationError as exc:
                 return _unwritable(plan, exc)
-        return Outcome(states.SUCCESS, value)
+        return _DONE if value is None else Outcome(states.SUCCESS, value)
 
     def _is_used(self, call: TaskCall, plan: TaskPlan) -> bool:
         return not plan.ignores(call) or bool(call.callbacks or call.chain or call.chord)

@@ -6,7 +6,7 @@ The hot path branches on these attributes and looks no setting up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tq.policy.ratelimit import TokenBucket
@@ -49,6 +49,20 @@ class TaskPlan:
     on_failure: Handler | None = None
     on_retry: Handler | None = None
     after_return: Handler | None = None
+
+    is_plain: bool = field(init=False, default=True)
+    """Nothing surrounds the body: no handler, no model, no waiting for what it returns."""
+
+    def __post_init__(self) -> None:
+        around = (
+            self.adapt_args,
+            self.adapt_result,
+            self.before_start,
+            self.on_success,
+            self.after_return,
+            self.is_coroutine or None,
+        )
+        object.__setattr__(self, "is_plain", all(each is None for each in around))
 
     @property
     def takes_einfo(self) -> bool:

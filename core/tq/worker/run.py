@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from tq.records import Delivery
 from tq.request import Request
 from tq.wire.call import TaskCall
@@ -33,8 +35,7 @@ class Observers:
     message_rejected: Observer = None
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct):
     """One delivery inside the worker. `outcome` is None until it is known how it ends."""
 
     delivery: Delivery

@@ -25,6 +25,11 @@ class Telling(Steps):
         assert call is not None
         state = outcome.state
         einfo = None
+        if state == states.SUCCESS and plan.is_plain:
+            self._observe(run, outcome)
+            if self.log_info:
+                self._log(run, outcome)
+            return outcome
         if plan.takes_einfo and isinstance(outcome.value, BaseException) and state != states.SUCCESS:
             einfo = exception_info(cause_of(outcome.value), outcome.traceback)
         try:

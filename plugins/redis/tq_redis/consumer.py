@@ -101,11 +101,9 @@ class RedisConsumer(Consumer):
         if limit and not self._found:
             self._wait(limit, until)
         found, self._found = self._found[:limit], self._found[limit:]
-        return [self._settled(settlement) for settlement in batch], found
-
-    def _settled(self, settlement: Settlement) -> bool:
-        delivery = settlement.delivery
-        return delivery.queue in self._turns.numbers and self._turns.given(int(delivery.receipt))
+        queues, bound = self._turns.numbers, self._turns.bound
+        settled = [each.delivery.queue in queues and int(each.delivery.receipt) < bound for each in batch]
+        return settled, found
 
     def _resync(self) -> None:
         self._found += self._turns.resync()

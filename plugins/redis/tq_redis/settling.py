@@ -26,20 +26,22 @@ class Instructions:
 
     def write(self, batch: Sequence[Settlement], outbox: Outbox, document: Document | None) -> None:
         """Write down a batch: what only leaves in bulk, the rest one by one."""
-        done: dict[int, list[int]] = {}
+        done: dict[int, list[Any]] = {}
         rest: list[Settlement] = []
         results: list[TaskMeta] = []
+        leaves = {name: done.setdefault(queue, []).append for name, queue in self._queues.items()}
+        ack = Action.ACK
         for settlement in batch:
-            if settlement.delivery.queue not in self._queues:
+            delivery = settlement.delivery
+            leave = leaves.get(delivery.queue)
+            if leave is None:
                 continue
-            result = settlement.result if document else None
-            if settlement.action is not Action.ACK or settlement.publish or settlement.unlock:
+            if settlement.action is not ack or settlement.publish or settlement.unlock:
                 rest.append(settlement)
                 continue
-            if result is not None:
-                results.append(result)
-            delivery = settlement.delivery
-            done.setdefault(self._queues[delivery.queue], []).append(delivery.receipt)  # type: ignore[arg-type]
+            if document and settlement.result is not None:
+                results.append(settlement.result)
+            leave(delivery.receipt)
         if document:
             self._results(results, document)
         if rest:
@@ -47,7 +49,8 @@ class Instructions:
             rest.sort(key=lambda each: int(each.delivery.receipt), reverse=True)
             self._each(rest, outbox, document)
         for queue, receipts in done.items():
-            self.args += ("A", queue, len(receipts), *receipts)
+            if receipts:
+                self.args += ("A", queue, len(receipts), *receipts)
 
     def _key(self, *keys: str) -> int:
         self.keys += keys

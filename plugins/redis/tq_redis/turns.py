@@ -14,7 +14,7 @@ from typing import Any
 from tq.errors import LeaseLost
 from tq.records import Delivery, Settlement
 from tq_redis.connect import Connector
-from tq_redis.element import LAST_NUMBER, deliveries, delivery_of, queue_number
+from tq_redis.element import LAST_NUMBER, STEP, deliveries, delivery_of, queue_number
 from tq_redis.keys import PLAIN, Layout, QueueKeys
 from tq_redis.link import Link, Refused
 from tq_redis.outgoing import Outbox
@@ -64,9 +64,10 @@ class Turns:
         self._in_a_row = 0
         self._favoured = 0
 
-    def given(self, receipt: int) -> bool:
-        """Whether this consumer can have received that."""
-        return receipt // (256 * 32) < self._next
+    @property
+    def bound(self) -> int:
+        """This consumer has not received any receipt from here up."""
+        return self._next * STEP
 
     def send(self, batch: Sequence[Settlement], limit: int) -> list[Delivery]:
         """One round trip: settle, and look once."""
