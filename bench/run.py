@@ -97,6 +97,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     except KeyboardInterrupt:
         rounds.found.notes.append(f"ended early, after {rounds.found.rounds} whole rounds")
         console.print(f"[red]{rounds.found.notes[-1]}[/red]")
+        keep(rounds.found)
     return _result(rounds.found, peers, before)
 
 
