@@ -45,20 +45,24 @@ def markdown(result: dict[str, Any]) -> str:
 
 
 def write(result: dict[str, Any], folder: Path, results: Path) -> None:
-    """Write the table, one plot for each row, and the ratios that the guard compares with."""
+    """Write the table, all figures, and the ratios that the guard compares with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results.mkdir(exist_ok=True)
+    (folder / "table.md").write_text(_head(result) + markdown(result))
+    (results / "figures.json").write_text(json.dumps(result, indent=1) + "\n")
+    (results / "ratios.json").write_text(json.dumps(ratios(result), indent=1) + "\n")
+
+
+def plot(result: dict[str, Any], folder: Path) -> None:
+    """Write a plot for each row."""
     import pygal
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name, figures in result["figures"].items():
         row = ROWS[name]
         chart = pygal.HorizontalBar(title=f"{row.title} ({row.unit})", show_legend=False, js=(), height=320)
         chart.x_labels = list(reversed(figures))
         chart.add("", [median(values) for values in reversed(figures.values())])
         chart.render_to_file(str(folder / f"{name}.svg"))
-    (folder / "table.md").write_text(_head(result) + markdown(result))
-    results.mkdir(exist_ok=True)
-    (results / "figures.json").write_text(json.dumps(result, indent=1) + "\n")
-    (results / "ratios.json").write_text(json.dumps(ratios(result), indent=1) + "\n")
 
 
 def _head(result: dict[str, Any]) -> str:

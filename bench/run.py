@@ -43,6 +43,7 @@ def main() -> int:
     print(report.markdown(result))
     if options.write:
         report.write(result, DOCS, RESULTS)
+        report.plot(result, DOCS)
     if options.guard:
         slower = guard.slower(result, json.loads((RESULTS / "ratios.json").read_text()))
         print(*slower, sep="\n")

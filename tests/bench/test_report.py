@@ -65,7 +65,6 @@ def test_what_is_written_can_be_read_by_the_guard(tmp_path: Path) -> None:
     assert (tmp_path / "results" / "ratios.json").read_text().split() == [
         *("{", '"drain":', "{", '"huey":', "20.0", "}", "}")
     ]
-    assert (tmp_path / "docs" / "drain.svg").exists()
     assert "| 100 |" in (tmp_path / "docs" / "table.md").read_text()
 
 
