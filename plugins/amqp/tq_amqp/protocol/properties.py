@@ -26,6 +26,7 @@ _FIELDS = (
     ("cluster_id", "s", 2),
 )
 """Name, type and bit of its flag; in the order of the wire."""
+_PRESENT = tuple((name, kind, 1 << bit) for name, kind, bit in _FIELDS)
 NAMES = frozenset(name for name, _, _ in _FIELDS)
 _U64 = struct.Struct(">Q")
 _FLAGS = struct.Struct(">H")
@@ -61,8 +62,8 @@ def read_properties(raw: bytes, at: int = 0) -> dict[str, Any]:
     (flags,) = _FLAGS.unpack_from(raw, at)
     at += 2
     found: dict[str, Any] = {}
-    for name, kind, bit in _FIELDS:
-        if not flags >> bit & 1:
+    for name, kind, flag in _PRESENT:
+        if not flags & flag:
             continue
         if kind == "s":
             found[name], at = read_short(raw, at)

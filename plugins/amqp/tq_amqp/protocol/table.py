@@ -9,6 +9,7 @@ import datetime as dt
 import struct
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from tq.errors import EncodeError
@@ -97,7 +98,7 @@ def _pack_other(value: Any, depth: int) -> bytes:
 def read_short(raw: bytes, at: int) -> tuple[str, int]:
     """A short string, and where it ends."""
     end = at + 1 + raw[at]
-    return raw[at + 1 : end].decode("utf-8", "surrogatepass"), end
+    return _decoded(raw[at + 1 : end]), end
 
 
 def read_table(raw: bytes, at: int) -> tuple[dict[str, Any], int]:
@@ -108,9 +109,24 @@ def read_table(raw: bytes, at: int) -> tuple[dict[str, Any], int]:
     if end > len(raw):
         raise ValueError("a table is cut off")
     table: dict[str, Any] = {}
+    # A message of a task has some twenty headers, nearly all of them texts, nulls or small numbers: without a call each.
     while at < end:
-        key, at = read_short(raw, at)
-        table[key], at = _read(raw, at)
+        start = at + 1
+        at = start + raw[at]
+        key = _key(raw[start:at])
+        kind = raw[at]
+        if kind == 86:  # V
+            table[key] = None
+            at += 1
+        elif kind == 83:  # S
+            start = at + 5
+            at = start + _U32.unpack_from(raw, at + 1)[0]
+            table[key] = _text(raw[start:at])
+        elif kind == 73:  # I
+            (table[key],) = _I32.unpack_from(raw, at + 1)
+            at += 5
+        else:
+            table[key], at = _read(raw, at)
     return table, at
 
 
@@ -129,9 +145,19 @@ def _read(raw: bytes, at: int) -> tuple[Any, int]:
     return _read_other(kind, raw, at)
 
 
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode()  # several times as fast as with a handler of errors
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogatepass")
+
+
+_key = lru_cache(1024)(_decoded)
+
+
 def _text(raw: bytes) -> str | bytes:
     try:
-        return raw.decode("utf-8", "surrogatepass")
+        return _decoded(raw)
     except UnicodeDecodeError:
         return raw
 
