@@ -19,6 +19,11 @@ class TestNatsBroker(BrokerConformance):
     broker_class = NatsBroker
 
     @pytest.fixture
+    def slow_factor(self) -> float:
+        """Machines of CI stall now and then."""
+        return 2.0
+
+    @pytest.fixture
     def broker_url(self, shared: Any) -> str:
         return str(shared.url)
 

@@ -108,10 +108,10 @@ def test_a_lease_that_is_kept_outlasts_the_servers_patience_and_one_that_is_not_
     name = new_id()
     broker = NatsBroker(f"{shared.url}/?stream=t-{name}")
     assert list(broker.publish([message(name)], timeout=10)) == [None]
-    one = broker.consumer([f"q-{name}"], "one", lease=2.0)
-    other = broker.consumer([f"q-{name}"], "other", lease=2.0)
+    one = broker.consumer([f"q-{name}"], "one", lease=5.0)
+    other = broker.consumer([f"q-{name}"], "other", lease=5.0)
     [delivery] = one.receive(1, 10.0)
-    for _ in range(8):
+    for _ in range(12):
         one.keep()
         assert list(other.receive(1, 0.5)) == [], "what a living consumer holds went to another one"
     [again] = other.receive(1, 30.0)
@@ -180,7 +180,7 @@ def test_an_error_says_what_is_wrong_and_what_to_do(
 ) -> None:
     broker = NatsBroker(world(nats_server, tmp_path))
     with pytest.raises(kind, match=words) as caught:
-        broker.publish([message("m")], timeout=3)
+        broker.publish([message("m")], timeout=6)
     assert "s3cret" not in str(caught.value)
     broker.close()
 
