@@ -46,7 +46,7 @@ class RabbitmqServer(Server):
             "log.console = true",
             "log.console.level = warning",
             "log.file = false",
-            *self._lines,
+            *(line.replace("{folder}", str(self.folder)) for line in self._lines),
         ]
         (self.folder / "rabbitmq.conf").write_text("\n".join(config) + "\n")
         (self.folder / "plugins").write_text("[rabbitmq_management].\n")

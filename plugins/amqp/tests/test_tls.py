@@ -1,0 +1,80 @@
+"""amqps:// against a server that wants certificates of its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.amqp.tests.conftest import send
+from tests.services.catalog import ServiceMissing
+from tests.services.certificates import make_certificates
+from tests.services.fixtures import unavailable
+from tests.services.ports import free_port
+from tests.services.rabbitmq import RabbitmqServer
+from tq.errors import BrokerUnavailable
+from tq.testing.broker_kit import envelope, ids
+from tq_amqp import AmqpBroker
+
+
+@pytest.fixture(scope="module")
+def tls_port() -> int:
+    """Where the server speaks TLS."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(tls_port: int) -> Iterator[RabbitmqServer]:
+    """A server with the certificates of an authority, of its own and of a client in its folder."""
+    files = {"cacertfile": "ca.pem", "certfile": "server.pem", "keyfile": "server.key"}
+    lines = [f"ssl_options.{option} = {{folder}}/{file}" for option, file in files.items()]
+    lines += ["ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true"]
+    try:
+        made = RabbitmqServer(f"listeners.ssl.1 = 127.0.0.1:{tls_port}", *lines)
+    except ServiceMissing as missing:
+        unavailable(str(missing))
+    make_certificates(made.folder)
+    with made:
+        yield made
+
+
+@pytest.fixture
+def certificates(server: RabbitmqServer) -> Path:
+    """Where they are."""
+    return server.folder
+
+
+@pytest.fixture
+def url(server: RabbitmqServer, tls_port: int) -> str:
+    """Of what speaks TLS."""
+    return f"amqps://guest:guest@127.0.0.1:{tls_port}//"
+
+
+def options(certificates: Path, *left_out: str, **other: Any) -> dict[str, Any]:
+    """What a client says that trusts the authority and shows its own certificate."""
+    files = {"ssl_ca_certs": "ca.pem", "ssl_certfile": "client.pem", "ssl_keyfile": "client.key"}
+    return {name: str(certificates / file) for name, file in files.items() if name not in left_out} | other
+
+
+@pytest.mark.parametrize("left_out", [(), ("ssl_ca_certs",)], ids=["verified", "not verified"])
+def test_messages_go_over_tls(url: str, certificates: Path, left_out: tuple[str, ...]) -> None:
+    how = options(certificates, *left_out, **({"ssl_cert_reqs": "CERT_NONE"} if left_out else {}))
+    with closing(AmqpBroker(url, how)) as broker:
+        assert send(broker, envelope("q", "one")) == [None]
+        with closing(broker.consumer(["q"], "c", lease=30.0)) as consumer:
+            found = consumer.receive(1, 30.0)
+            assert ids(found) == ["one"]
+
+
+@pytest.mark.parametrize("left_out", [("ssl_ca_certs",), ("ssl_certfile", "ssl_keyfile")])
+def test_who_is_not_trusted_gets_no_connection(
+    url: str, certificates: Path, left_out: tuple[str, ...]
+) -> None:
+    with (
+        closing(AmqpBroker(url, options(certificates, *left_out))) as broker,
+        pytest.raises(BrokerUnavailable, match="(?i)certificate"),
+    ):
+        broker.publish([envelope("q", "one")], timeout=10.0)
