@@ -17,7 +17,7 @@ EVERY = 0.5
 app = TQ(
     "faults",
     set_as_current=False,
-    beat_schedule={"tick": {"task": "tests.faults.app.tick", "schedule": EVERY}},
+    beat_schedule={"tick": {"task": "tests.faults.app.tick", "schedule": EVERY, "misfire": "catch-up"}},
 )
 
 

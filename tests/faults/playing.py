@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from tests.faults import page
@@ -31,6 +32,8 @@ def play_broker(kind: str, options: argparse.Namespace) -> int:
                 row = _one(scenario, kind, SIZES[options.size], running)
                 failed += row is None or bool(row.complaints() or row.delays())
                 if row is not None and options.write:
+                    if options.size != "long":
+                        row = replace(row, notes=(*row.notes, f"size {options.size}"))
                     # At once: a long run that is interrupted has not been in vain.
                     page.write(row, SCENARIOS, "" if is_whole(options) else command_of(options))
     return failed

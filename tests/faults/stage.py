@@ -91,7 +91,7 @@ class Stage:
 
     def send(self, count: int, seconds: float, **options: Any) -> list[str]:
         """Send tasks that take so long, and return their ids."""
-        return [work.apply_async([seconds], **options).id for _ in range(count)]
+        return [work.apply_async([seconds], timeout=60.0, **options).id for _ in range(count)]
 
     def produce(self, seconds: float, *, pause: float = 0.005) -> Producer:
         """Start a producer."""

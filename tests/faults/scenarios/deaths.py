@@ -24,7 +24,9 @@ def kill_tree(stage: Stage, size: Size, title: str) -> Row:
     """Two workers; again and again one of them dies whole, and another one starts."""
     # What is unlucky three times goes to the dead letters, which is another scenario.
     workers = [stage.worker(worker_max_attempts=100), stage.worker(worker_max_attempts=100)]
-    sent = stage.flood(size.kills, LONG_BODY) + stage.flood(size.tasks, BODY)
+    sent = (
+        stage.flood(1, LONGER_BODY) + stage.flood(size.kills - 1, LONG_BODY) + stage.flood(size.tasks, BODY)
+    )
     for number in range(1, size.kills + 1):
         if number == 1:
             # At least one that is known to the broker as running, and must count an attempt.
