@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from tests.services.certificates import make_certificates
 from tests.services.ports import free_port
 from tests.services.redis import RedisServer
 from tq.errors import (
@@ -76,17 +76,7 @@ def results(url: str, **options: Any) -> RedisBackend:
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """A folder with ca.pem, and server.pem and server.key for 127.0.0.1."""
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
-
-    (tmp_path / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca")
-    openssl("req", *curve, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
-    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san"]
-    openssl("x509", "-req", "-in", "server.csr", *signed, "-out", "server.pem", "-days", "2")
-    return tmp_path
+    return make_certificates(tmp_path)
 
 
 @pytest.fixture
