@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
+
 import pytest
 
 from tq.errors import BackendError
 from tq.records import TaskMeta
 from tq.wire.json import JsonSerializer
-from tq.wire.result_document import compress_document, last_of_each, read_document, write_document
+from tq.wire.result_document import (
+    compress_document,
+    last_of_each,
+    read_document,
+    to_document,
+    write_document,
+)
 
 JSON = JsonSerializer()
 
@@ -63,3 +72,22 @@ def test_a_traceback_that_is_no_text_is_left_out_as_javascript_workers_write_the
     raw = b'{"status": "SUCCESS", "result": 5, "traceback": 5, "children": []}'
     found = read_document("t", raw, JsonSerializer())
     assert (found.result, found.traceback) == (5, None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"result": {"k": [1, "größe", None, 0.5, True]}, "date_done": "2026-01-01T00:00:00+00:00"},
+        {"result": float("nan"), "group_id": "g"},
+        {"result": dt.datetime(2026, 1, 1), "parent_id": "p"},
+        {"result": "half of a pair: \ud800"},
+        {"traceback": "half of a pair: \ud800", "group_id": "g", "parent_id": "p"},
+        {"date_done": dt.datetime(2026, 1, 1)},
+        {"children": [(("c", None), None)]},
+    ],
+)
+def test_the_short_way_writes_what_the_long_way_writes(fields: dict[str, Any]) -> None:
+    meta = TaskMeta("a", "SUCCESS", **fields)
+    written = write_document(meta, JSON)
+    assert written == JSON.dumps(to_document(meta))

@@ -38,7 +38,7 @@ class JsonSerializer:
     def dumps(self, value: Any) -> bytes:
         """Write a value as UTF-8 JSON. Raises `EncodeError`, naming the type that has no form here."""
         try:
-            return _encode_plain(value) if _is_plain(value) else _dump_typed(value)
+            return _encode_plain(value) if is_plain(value) else _dump_typed(value)
         except (UnicodeError, RecursionError):
             # Lone surrogates have an escaped form, and that encoder words the error for cycles.
             return _dump_typed(value)
@@ -70,7 +70,7 @@ def _load_typed(data: bytes) -> Any:
         raise DecodeError(f"not readable as JSON: {str(exc)[:_MOST]}") from exc
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether msgspec writes exactly what kombu would.
 
     msgspec has silent forms of its own for sets, datetimes, enums, dataclasses and NaN, and no hook sees
@@ -83,12 +83,12 @@ def _is_plain(value: Any) -> bool:
         return bool(value - value == 0)  # false for NaN and the infinities
     if kind is list or kind is tuple:
         for item in value:
-            if type(item) not in _SCALARS and not _is_plain(item):
+            if type(item) not in _SCALARS and not is_plain(item):
                 return False
         return True
     if kind is dict:
         for key, item in value.items():
-            if type(key) is not str or (type(item) not in _SCALARS and not _is_plain(item)):
+            if type(key) is not str or (type(item) not in _SCALARS and not is_plain(item)):
                 return False
         return True
     return False

@@ -18,6 +18,7 @@ from tq.errors import BackendError, DecodeError, SerializationError
 from tq.records import TaskMeta
 from tq.states import SUCCESS
 from tq.wire.compression import compress, decompress
+from tq.wire.json import JsonSerializer, is_plain
 
 _PLAIN = ("status", "result", "traceback", "children", "date_done")
 _OPTIONAL = ("group_id", "parent_id")
@@ -28,15 +29,56 @@ _LARGEST = 512 * 1024 * 1024
 """Bytes that a compressed document may have when it is read."""
 
 
+class _Document(msgspec.Struct, frozen=True):
+    """What `to_document` makes of the result of a plain task, in the same order."""
+
+    status: str
+    result: Any
+    traceback: str | None
+    children: list[Any] | None
+    date_done: str | None
+    group_id: str | msgspec.UnsetType
+    parent_id: str | msgspec.UnsetType
+    task_id: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
 def write_document(meta: TaskMeta, serializer: Serializer) -> bytes:
     """The bytes of a document; its status comes first, which drivers may rely on.
 
     Raises `BackendError` where the result has no form in the serializer.
     """
     try:
+        if type(serializer) is JsonSerializer and meta.name is None and not meta.stamps:
+            return _write_json(meta, serializer)
         return serializer.dumps(to_document(meta))
     except SerializationError as exc:
         raise BackendError(f"the result of task {meta.task_id} cannot be stored: {exc}") from exc
+
+
+def _write_json(meta: TaskMeta, serializer: JsonSerializer) -> bytes:
+    unset = msgspec.UNSET
+    group, parent = meta.group_id, meta.parent_id
+    # A state of its own may bring anything, in any of these.
+    values = (meta.result, meta.traceback, meta.date_done, group, parent, meta.status, meta.task_id)
+    if meta.children or not is_plain(values):
+        return serializer.dumps(to_document(meta))
+    document = _Document(
+        meta.status,
+        meta.result,
+        meta.traceback,
+        meta.children,
+        meta.date_done,
+        unset if group is None else group,
+        unset if parent is None else parent,
+        meta.task_id,
+    )
+    try:
+        return _encode(document)
+    except (UnicodeError, RecursionError):
+        return serializer.dumps(to_document(meta))
 
 
 def read_document(task_id: str, raw: bytes, serializer: Serializer) -> TaskMeta:

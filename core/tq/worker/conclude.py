@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
+import msgspec
+
 from tq import states
 from tq.errors import Retry
 from tq.records import Action, Lock, Settlement, TaskMeta, Undecodable
@@ -108,18 +110,19 @@ class Concluding(Steps):
         if isinstance(value, Retry):
             value = cause_of(value)
         request = run.request
-        children = request.children if request is not None and request.leaves_something else None
-        return TaskMeta(
-            task_id=call.id,
-            status=_ACTIONS.get(state, state),
-            result=value if state == states.SUCCESS else exception_document(value),
-            traceback=outcome.traceback,
-            children=list(children) if children else [],
-            date_done=datetime.now(UTC).isoformat() if state != states.RETRY else None,
-            group_id=call.group,
-            parent_id=call.parent_id,
-            **(extended(run, self.hostname) if plan is not None and plan.extended else {}),
+        meta = TaskMeta(
+            call.id,
+            _ACTIONS.get(state, state),
+            value if state == states.SUCCESS else exception_document(value),
+            outcome.traceback,
+            list(request.children) if request is not None and request.leaves_something else [],
+            datetime.now(UTC).isoformat() if state != states.RETRY else None,
+            call.group,
+            call.parent_id,
         )
+        if plan is not None and plan.extended:
+            return msgspec.structs.replace(meta, **extended(run, self.hostname))
+        return meta
 
 
 def _unlock(run: Run, outcome: Outcome, follow: FollowUp) -> Lock | None:
