@@ -11,15 +11,18 @@ _BATCH = 256
 
 class _Ids:
     def __init__(self) -> None:
-        self._pid = 0
+        self.forget()
+        if hasattr(os, "register_at_fork"):
+            # A forked child must not repeat the ids its parent has buffered, nor wait for a lock that a thread
+            # of the parent held.
+            os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        """Make all ids anew."""
         self._ready: list[str] = []
         self._refill = threading.Lock()
 
     def __call__(self) -> str:
-        # A forked child must not repeat the ids its parent has buffered, nor wait for a lock that a thread
-        # of the parent held.
-        if self._pid != os.getpid():
-            self._ready, self._refill, self._pid = [], threading.Lock(), os.getpid()
         while True:
             try:
                 return self._ready.pop()

@@ -73,7 +73,7 @@ def _headers(call: TaskCall) -> dict[str, Any]:
         "parent_id": call.parent_id,
         "argsrepr": saferepr(call.args) if call.argsrepr is None else call.argsrepr,
         "kwargsrepr": saferepr(call.kwargs) if call.kwargsrepr is None else call.kwargsrepr,
-        "origin": call.origin or f"gen{os.getpid()}@{_hostname()}",
+        "origin": call.origin or _origin(),
         "ignore_result": call.ignore_result,
         "replaced_task_nesting": call.replaced_task_nesting,
         "stamped_headers": call.stamped_headers,
@@ -86,5 +86,9 @@ def _headers(call: TaskCall) -> dict[str, Any]:
 
 
 @functools.cache
-def _hostname() -> str:
-    return socket.gethostname()
+def _origin() -> str:
+    return f"gen{os.getpid()}@{socket.gethostname()}"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_origin.cache_clear)

@@ -14,6 +14,7 @@ from typing import Any
 import hiredis
 
 from tq.errors import TQError
+from tq_redis.polling import Poller
 
 pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 """One command as Redis reads it."""
@@ -48,6 +49,9 @@ class Link:
         # redis-py has no public name for the socket; this one has been the same since its version 2.
         self._connection = connection
         self._socket = connection._sock
+        self._timeout: float | None = None
+        """What the socket was told last; telling it is a system call."""
+        self._poller = Poller((self.fileno(),))
         self._reader = hiredis.Reader(
             protocolError=lambda text: Down(f"the server does not speak Redis: {text}", sent=True),
             replyError=Refused,
@@ -60,8 +64,11 @@ class Link:
 
     def stale(self) -> bool:
         """Whether an idle connection was closed by the server, or has unread bytes and so is out of step."""
+        if not self._poller.anything():
+            return False
         try:
-            self._socket.settimeout(0)
+            # What TLS sends for itself is no answer.
+            self._wait(0.0)
             data = self._socket.recv(1)
         except _NOT_NOW:
             return False
@@ -77,7 +84,7 @@ class Link:
     def send(self, data: bytes, until: float) -> None:
         """Send bytes. Raises `Down` with `sent` False: a command of which the end is missing is not run."""
         try:
-            self._socket.settimeout(_left(until))
+            self._wait(_left(until))
             self._socket.sendall(data)
         except OSError as exc:
             self.close()
@@ -88,7 +95,7 @@ class Link:
         reply = self._reader.gets()
         while reply is _MORE:
             try:
-                self._socket.settimeout(_left(until))
+                self._wait(_left(until))
                 data = self._socket.recv(_CHUNK)
             except OSError as exc:
                 self.close()
@@ -104,7 +111,7 @@ class Link:
         found: list[Any] = []
         while True:
             try:
-                self._socket.settimeout(0)
+                self._wait(0.0)
                 reply = self._take(self._socket.recv(_CHUNK))
             except _NOT_NOW:
                 return found
@@ -119,6 +126,11 @@ class Link:
         """Close the socket; in a forked child the parent's connection goes on."""
         self._connection.disconnect()
 
+    def _wait(self, seconds: float) -> None:
+        if seconds != self._timeout:
+            self._socket.settimeout(seconds)
+            self._timeout = seconds
+
     def _take(self, data: bytes) -> Any:
         if not data:
             self.close()
@@ -129,7 +141,8 @@ class Link:
 
 def _left(until: float) -> float:
     # A timeout of 0 would mean "do not wait at all", and a deadline that is over must not look like that.
-    return max(until - time.monotonic(), 0.001)
+    left = until - time.monotonic()
+    return round(left, 1) if left > 1 else max(left, 0.001)
 
 
 def _cause(exc: OSError, late: str) -> str:

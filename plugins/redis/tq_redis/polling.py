@@ -18,7 +18,13 @@ class Poller:
 
     def readable(self, seconds: float) -> Sequence[int]:
         """Those that can be read, or are broken; empty after so many seconds, rounded up to milliseconds."""
-        milliseconds = max(1, int(seconds * 1000) + 1)
+        return self._look(max(1, int(seconds * 1000) + 1))
+
+    def anything(self) -> bool:
+        """Whether one of them can be read, or is broken, at this moment."""
+        return bool(self._look(0))
+
+    def _look(self, milliseconds: int) -> Sequence[int]:
         if self._poll is not None:
             return [descriptor for descriptor, _ in self._poll.poll(milliseconds)]
         ready: list[int] = select.select(self._descriptors, (), (), milliseconds / 1000)[0]
