@@ -38,3 +38,20 @@ def test_a_collector_that_was_switched_off_stays_off() -> None:
             assert gc.get_threshold()[0] != 10_000
     finally:
         gc.enable()
+
+
+def test_what_was_there_before_is_not_looked_at_while_a_pool_runs() -> None:
+    gc.unfreeze()
+    with patient_collector():
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_somebody_else_froze_stays_so() -> None:
+    gc.freeze()
+    try:
+        with patient_collector():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

@@ -15,11 +15,19 @@ looks at each of them about seven times in vain: a fifth of the processor time o
 
 @contextlib.contextmanager
 def patient_collector() -> Iterator[None]:
-    """Collect after more new objects than by default, in this process and those forked from it."""
+    """Collect after more new objects than by default, in this process and those forked from it.
+
+    What is there already, the application and its libraries, lives as long as the worker: it is not looked at again.
+    """
     before = gc.get_threshold()
+    freezes = gc.get_freeze_count() == 0
+    if freezes:
+        gc.freeze()
     if before[0] <= _DEFAULT * 3 and gc.isenabled():
         gc.set_threshold(_NEW_OBJECTS, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
+        if freezes:
+            gc.unfreeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Sequence
 
@@ -35,13 +34,9 @@ class AsyncioPool(Pool):
         """See `Pool.run`."""
         self._watchdog.start(self._seats)
         self._loop.start()
-        # The application lives as long as the pool. Thousands of tasks make the collector look again and again.
-        gc.collect()
-        gc.freeze()
         try:
             self._engine.run()
         finally:
-            gc.unfreeze()
             # At a cold stop bodies still run, and what they say counts for nothing any more.
             self._loop.end()
             self._watchdog.end()
