@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.faults.app import alone
 from tests.faults.row import Row
 from tests.faults.scenarios.scenario import Scenario, Size
@@ -14,16 +16,18 @@ KEEP_LOCKS = ("redis", "sqlite", "postgresql", "mariadb")
 
 def one_at_a_time(stage: Stage, size: Size, title: str) -> Row:
     """Equal calls while one waits, while it runs, and while its worker is dead: all of them are that one."""
-    worker = stage.worker()
+    workers = [stage.worker(worker_max_attempts=100), stage.worker(worker_max_attempts=100)]
     sent: list[str] = []
     for _ in range(size.kills):
         names = {_call() for _ in range(CALLS)}
-        stage.until(lambda: stage.running(since=KNOWN_AFTER + 0.2), "the task under way")
+        (run, *_) = stage.until(lambda: stage.running(since=KNOWN_AFTER + 0.2), "the task under way")
+        victim = next(worker for worker in workers if worker.pid == os.getpgid(run.pid))
         names |= {_call() for _ in range(CALLS)}
         stage.fault()
-        worker.kill()
+        victim.kill()
         names |= {_call() for _ in range(CALLS)}
-        worker = stage.worker(worker_max_attempts=100)
+        workers.remove(victim)
+        workers.append(stage.worker(worker_max_attempts=100))
         stage.require(len(names) == 1, f"{3 * CALLS} equal calls became {len(names)} tasks")
         sent += names
         stage.settle(sent)
