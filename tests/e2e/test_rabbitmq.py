@@ -100,8 +100,8 @@ def test_a_task_that_is_ended_by_force_does_not_run_again(
     app: TQ, workers: Workers, ledger: Ledger, tmp_path: Path, how: str
 ) -> None:
     worker = workers.start("-c", "2", pool="prefork", broker_lease=LONG)
-    limit = {"time_limit": 1} if how == "time limit" else {}
-    result = tasks.waits.apply_async(["ended", str(tmp_path / "never")], **limit)
+    limit = 1 if how == "time limit" else None
+    result = tasks.waits.apply_async(["ended", str(tmp_path / "never")], time_limit=limit)
     pid_of(ledger, "ended")
     if how == "revoked":
         result.revoke(terminate=True)

@@ -19,6 +19,21 @@ HANDLERS = ("before_start", "on_success", "on_failure", "on_retry", "after_retur
 _ERRORS = ("autoretry_for", "dont_autoretry_for", "throws")
 _DURATIONS = ("default_retry_delay", "retry_backoff_max", "time_limit", "soft_time_limit", "unique_for")
 _METHODS = (FunctionType, property, staticmethod, classmethod)
+OWN_CALL_OPTIONS = (
+    "queue",
+    "exchange",
+    "routing_key",
+    "priority",
+    "expires",
+    "serializer",
+    "compression",
+    "time_limit",
+    "soft_time_limit",
+    "ignore_result",
+    "unique_for",
+    "unique_key",
+)
+"""Calling options that a task may set for all its calls."""
 RETRY_OPTIONS = frozenset(
     {
         "expires",

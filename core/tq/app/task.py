@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from tq.app.options import OWN_CALL_OPTIONS
 from tq.canvas.compound import chunks, xmap, xstarmap
 from tq.canvas.signature import Signature
 from tq.client.result import AsyncResult, EagerResult
@@ -389,23 +390,7 @@ class Task(Generic[P, R_co]):
 
     def call_options(self) -> Mapping[str, Any]:
         """Calling options that this task sets for all its calls."""
-        return {name: value for name in _CALL_OPTIONS if (value := getattr(self, name)) is not None}
+        return {name: value for name in OWN_CALL_OPTIONS if (value := getattr(self, name)) is not None}
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
-
-
-_CALL_OPTIONS = (
-    "queue",
-    "exchange",
-    "routing_key",
-    "priority",
-    "expires",
-    "serializer",
-    "compression",
-    "time_limit",
-    "soft_time_limit",
-    "ignore_result",
-    "unique_for",
-    "unique_key",
-)

@@ -221,7 +221,8 @@ class AsyncResult(Lineage, Generic[T_co]):
         meta = self._meta()
         return None if meta is None else self._value(meta, propagate)
 
-    maybe_reraise = throw = maybe_throw
+    maybe_reraise = maybe_throw
+    throw = maybe_throw
 
     def exists(self) -> bool:
         """Whether anything is kept of this task: an id that nobody knows is PENDING as well."""
