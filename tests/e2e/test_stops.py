@@ -30,10 +30,12 @@ def test_a_stop_lets_running_tasks_end_and_leaves_the_others_waiting(
     eventually(lambda: len(ledger.starting("start running")) == SLOTS[pool], "all slots taken")
     waiting = [tasks.note.delay(f"waiting-{place}") for place in range(20)]
     worker.send(number)
+    worker.wait_for(f"is stopping; tasks that still run: {SLOTS[pool]}")
     time.sleep(0.3)  # A worker that stops at once has ended by then.
     assert worker.running
     Path(barrier).touch()
     assert worker.wait() == 0
+    assert "has stopped" in worker.output()
     assert [result.get(timeout=WAIT)[1] for result in running] == [1] * len(running)
     assert ledger.starting("waiting") == []
     assert app.broker.stats("celery").ready == len(waiting)

@@ -76,6 +76,7 @@ class Worker:
         self.warning: str | None = None
         """What is to be said when it starts."""
         self._is_up = False
+        self._stop_said = False
         self.events: EventSwitch | None = None
         """Its events; None where it sends none at all."""
 
@@ -144,6 +145,7 @@ class Worker:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._tell("worker_stopped")
+            logger.info("%s has stopped", self.hostname)
             if self.health is not None:
                 self.health.close()
 
@@ -174,6 +176,14 @@ class Worker:
         self.stop(StopMode.COLD if quit_now or self._stop is not None else StopMode.WARM)
 
     def _tick(self, also: Callable[[], None] | None) -> None:
+        # Here and not in `stop`: a signal may come while a log record is written.
+        if self._stop is StopMode.WARM and not self._stop_said:
+            self._stop_said = True
+            logger.info(
+                "%s is stopping; tasks that still run: %d; a second signal hands them back at once",
+                self.hostname,
+                self.running(),
+            )
         if self._deadline is not None and time.monotonic() > self._deadline:
             self._deadline = None
             logger.warning("not all tasks ended within %g s; what still runs is handed back", self._timeout)

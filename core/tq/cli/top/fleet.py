@@ -131,7 +131,7 @@ class Fleet:
             notes.append("no worker answered: start one with `tq worker`, or ask longer with -t")
         elif talking < workers:
             notes.append(
-                f"events of tasks came from {talking} of {workers} workers; outcomes and run times need them: "
+                f"events of tasks came from {talking} of {workers} workers so far; outcomes and run times need them: "
                 "press e, or run `tq control enable_events` or workers with -E"
             )
         return notes

@@ -70,7 +70,7 @@ def shares(wanted: Sequence[int], height: int) -> list[int]:
 def _head(shot: Snapshot) -> list[RenderableType]:
     totals = shot.totals
     facts = [
-        f"{totals.workers} workers",
+        "1 worker" if totals.workers == 1 else f"{totals.workers} workers",
         f"{_shown(totals.running)} of {_shown(totals.slots)} slots run",
         f"{_shown(totals.rate)} tasks/s",
         f"{_shown(totals.processed)} processed",
