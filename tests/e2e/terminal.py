@@ -31,6 +31,8 @@ class Terminal:
         if self._pid == 0:
             # Not what C code has set beside it: readline sets COLUMNS, which would win over the terminal's size.
             environment = {**os.environ, "TERM": "xterm"}
+            for name in ("COLUMNS", "LINES"):
+                environment.pop(name, None)
             os.execve(sys.executable, [sys.executable, "-m", "tq", *self._arguments], environment)
         size = struct.pack("HHHH", 40, 140, 0, 0)
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, size)

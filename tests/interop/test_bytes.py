@@ -29,6 +29,8 @@ DIFFERENT = {
     *("expires", "expiration", "date_done"),
 }
 """Fields that name the one message or its moment; they are compared by type."""
+OURS = "tq_ready_at"
+"""A property that says since when a message waits; Celery passes over what it does not know."""
 
 
 @pytest.fixture
@@ -65,6 +67,7 @@ def waiting(redis: Redis, queue: str = "celery") -> dict[str, Any]:
     if document["headers"].get("compression"):
         body = zlib.decompress(body)
     document["body"] = json.loads(body)
+    assert isinstance(document["properties"].pop(OURS, 0.0), float)
     return document
 
 

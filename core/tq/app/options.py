@@ -81,7 +81,7 @@ def task_options(base: type) -> frozenset[str]:
         name
         for cls in base.__mro__
         for name, value in (dict.fromkeys(vars(cls).get("__annotations__", ())) | dict(vars(cls))).items()
-        if not name.startswith("_") and not isinstance(value, _METHODS)
+        if not name.startswith("_") and not isinstance(value, (*_METHODS, type))
     )
 
 
