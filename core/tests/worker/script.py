@@ -34,6 +34,7 @@ class ScriptedConsumer(Consumer):
     ) -> tuple[Sequence[bool], Sequence[Delivery]]:
         self.turns.append(batch)
         self.waits.append(wait)
+        self._broker.now += self._broker.takes
         line = self._broker.turns.pop(0) if self._broker.turns else ()
         if isinstance(line, Exception):
             raise line
@@ -75,6 +76,9 @@ class ScriptedBroker(Broker):
         self.outages: list[int] = []
         """Settlements that fail once for an outage, where they travel alone."""
         self.late: set[int] = set()
+        self.now = 0.0
+        self.takes = 0.0
+        """By how many seconds a turn puts forward the clock `now`."""
         self.joined: object = None
         """The backend whose results it stores itself."""
         self.published: list[Envelope] = []

@@ -11,6 +11,7 @@ from core.tests.worker.script import (
     BreakingBackend,
     ScriptedBroker,
     deliveries,
+    number_of,
     numbers,
     settled,
     stores,
@@ -65,6 +66,52 @@ def link(broker: ScriptedBroker, backend: BreakingBackend, told: list[str]) -> L
 
 def success(number: int) -> TaskMeta:
     return TaskMeta(f"t-{number}", states.SUCCESS, result=number)
+
+
+# -- late answers --------------------------------------------------------------------------------------------
+
+
+def stalls(monkeypatch: pytest.MonkeyPatch, broker: ScriptedBroker, seconds: float) -> None:
+    broker.takes = seconds
+    monkeypatch.setattr(time, "monotonic", lambda: broker.now)
+
+
+def test_what_was_lent_long_ago_is_handed_back_and_not_started(
+    broker: ScriptedBroker, link: Link, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stalls(monkeypatch, broker, 18.1)
+    broker.turns = [deliveries(1, 2)]
+    assert link.turn([settled(7)], 10, 5.0) == ()
+    (consumer,) = broker.consumers
+    assert [(number_of(each), each.action) for each in consumer.settled] == [
+        (7, Action.ACK),
+        (1, Action.REQUEUE),
+        (2, Action.REQUEUE),
+    ]
+    assert "2 messages are handed back" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_what_was_lent_lately_is_started(
+    broker: ScriptedBroker, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalls(monkeypatch, broker, 17.9)
+    broker.turns = [deliveries(1, 2)]
+    assert link.turn((), 10, 5.0) == deliveries(1, 2)
+
+
+@pytest.mark.parametrize("error", [LeaseLost("lost"), GONE])
+def test_a_consumer_that_cannot_hand_back_is_given_up_with_all_it_holds(
+    broker: ScriptedBroker, link: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    stalls(monkeypatch, broker, 60.0)
+    broker.turns = [deliveries(1), deliveries(2)]
+    broker.refused[1] = error
+    assert link.turn((), 10, 5.0) == ()
+    broker.takes = 0.0
+    assert link.turn((), 10, 5.0) == deliveries(2)
+    assert len(broker.consumers) == 2
+    assert link.generation == 2
 
 
 # -- outages -------------------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ logger = logging.getLogger("tq.worker")
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts to reach a server, at most."""
 _PAUSE = 0.05
+_SURE = 0.6
+"""Of a lease: heartbeats come every third of it, so what was lent less long ago is ours still. No turn waits longer."""
 _UNWRITABLE = (PublishError, SerializationError, BackendError)
 """Errors that trying again does not help."""
 
@@ -125,6 +127,7 @@ class Link:
                 consumer = self._consumer or self._open()
                 if unwritable:
                     done, unwritable = self._isolate(consumer, done), False
+                asked = time.monotonic()
                 settled, deliveries = consumer.turn(done, limit, 0.0 if self._stop else wait)
             except LeaseLost:
                 self._forget(done)
@@ -142,6 +145,13 @@ class Link:
                 if not all(settled):
                     self._warn_late(done, settled)
                 self._end_groups(done, settled)
+                if (
+                    deliveries
+                    and not self.beats_itself
+                    and time.monotonic() - asked > self._stores.lease * _SURE
+                ):
+                    self._hand_back(consumer, deliveries)
+                    return ()
                 return [*self._due(limit), *deliveries] if self._parked else deliveries
 
     def settle(self, done: Sequence[Settlement]) -> Sequence[bool]:
@@ -234,6 +244,22 @@ class Link:
         )
         self._consumer = None
         self._parked.clear()
+
+    def _hand_back(self, consumer: Consumer, late: Sequence[Delivery]) -> None:
+        """What was lent so long ago that others may have it by now is not started."""
+        logger.warning(
+            "%s took so long to answer that the lease may be over: %d messages are handed back, and not started",
+            mask_url(self._stores.broker.url),
+            len(late),
+        )
+        try:
+            consumer.settle([Settlement(delivery, Action.REQUEUE) for delivery in late])
+        except BrokerError as exc:
+            logger.warning(
+                "consumer %s is given up, what it holds goes back with its lease: %s", consumer.id, exc
+            )
+            self._consumer = None
+            self._parked.clear()
 
     def _park(self, done: Sequence[Settlement]) -> list[Settlement]:
         kept = []
