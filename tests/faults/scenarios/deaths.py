@@ -12,7 +12,7 @@ from tests.faults.row import Row
 from tests.faults.runs import Run
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import KNOWN_AFTER, Stage
-from tests.faults.stores import KINDS, NEW
+from tests.faults.stores import KINDS
 from tq.worker.watchdog import LOOKS, SHORTEST
 
 BODY = 0.02
@@ -104,10 +104,15 @@ def hanging_child(stage: Stage, size: Size, title: str) -> Row:
 
 SCENARIOS = (
     Scenario("SIGKILL of a whole worker", kill_tree, KINDS, short=KINDS),
-    Scenario("SIGKILL of a child", kill_children, KINDS, short=("redis", "sqlite", "postgresql", *NEW)),
+    Scenario(
+        "SIGKILL of a child", kill_children, KINDS, short=("redis", "sqlite", "postgresql", "rabbitmq", "sqs")
+    ),
     Scenario("SIGKILL of the parent alone", kill_supervisor, KINDS, short=("redis", "sqlite")),
     Scenario("a child that hangs for ever", hanging_child, KINDS, short=()),
     Scenario(
-        "TERM and a new worker, twice", stop_and_start, KINDS, short=("redis", "sqlite", "postgresql", *NEW)
+        "TERM and a new worker, twice",
+        stop_and_start,
+        KINDS,
+        short=("redis", "sqlite", "postgresql", "rabbitmq"),
     ),
 )

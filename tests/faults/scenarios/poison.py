@@ -14,7 +14,7 @@ from tests.faults.app import app, crash, grow, leave, work
 from tests.faults.row import Row
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import Stage
-from tests.faults.stores import KINDS, NEW, QUEUE
+from tests.faults.stores import KINDS, QUEUE
 from tq.contracts.broker import Broker
 from tq.errors import BrokerError
 from tq.records import DeadLetter, Envelope, Message
@@ -157,9 +157,17 @@ def _id(letter: DeadLetter) -> str:
 
 
 SCENARIOS = (
-    Scenario("tasks that kill their process", killers, KINDS, short=("redis", "sqlite", "postgresql", *NEW)),
+    Scenario(
+        "tasks that kill their process",
+        killers,
+        KINDS,
+        short=("redis", "sqlite", "postgresql", "rabbitmq", "sqs"),
+    ),
     Scenario("a task that the OOM killer ends", oom_killer, KINDS, short=("sqlite",)),
     Scenario(
-        "messages that nobody can read", unreadable, KINDS, short=("redis", "sqlite", "postgresql", *NEW)
+        "messages that nobody can read",
+        unreadable,
+        KINDS,
+        short=("redis", "sqlite", "postgresql", "rabbitmq"),
     ),
 )

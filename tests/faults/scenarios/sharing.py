@@ -10,7 +10,7 @@ from tests.faults.app import follow
 from tests.faults.row import LEASE, Row
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import Stage
-from tests.faults.stores import KINDS, NEW
+from tests.faults.stores import KINDS
 
 
 def contention(stage: Stage, size: Size, title: str) -> Row:
@@ -52,6 +52,6 @@ SCENARIOS = (
         "a worker paused beyond its lease goes on",
         paused,
         KINDS,
-        short=("redis", "sqlite", "postgresql", *NEW),
+        short=("redis", "sqlite", "postgresql", "rabbitmq"),
     ),
 )

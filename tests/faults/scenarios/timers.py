@@ -7,7 +7,7 @@ import time
 from tests.faults.row import LEASE, RECOVERY, Row
 from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import Stage
-from tests.faults.stores import KINDS, NEW
+from tests.faults.stores import KINDS
 
 LONG = 3 * LEASE
 
@@ -53,6 +53,9 @@ SCENARIOS = (
     Scenario("task of 3 leases", long_task, KINDS, short=("redis", "sqlite")),
     Scenario("countdowns of 3 leases", countdown, KINDS, short=("redis",)),
     Scenario(
-        "the same, worker killed meanwhile", countdown_killed, KINDS, short=("sqlite", "postgresql", *NEW)
+        "the same, worker killed meanwhile",
+        countdown_killed,
+        KINDS,
+        short=("sqlite", "postgresql", "rabbitmq"),
     ),
 )
