@@ -31,6 +31,8 @@ def make_app(**settings: Any) -> Any:
 ALSO = os.environ.get("TQ_TEST_ACCEPT")
 """A serializer that the worker reads besides JSON, and writes results with."""
 app = make_app(**({"accept_content": ["json", ALSO], "result_serializer": ALSO} if ALSO else {}))
+if "TQ_TEST_MAX_PRIORITY" in os.environ:
+    app.conf.task_queue_max_priority = int(os.environ["TQ_TEST_MAX_PRIORITY"])
 app.set_default()  # Flower asks for results without saying of which app
 old = make_app(task_protocol=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 
 from tests.interop.celery_client import CeleryClient
@@ -77,3 +78,21 @@ def test_workers_of_both_kinds_share_a_queue_and_each_message_runs_once(
     theirs.stop()
     ours.stop()
     assert set(ledger.counts().values()) == {1}
+
+
+def test_workers_of_both_kinds_wait_for_an_eta_and_retry_what_either_client_sent(
+    celery: CeleryClient, tq: TQ, workers: Workers, start_celery: StartCelery
+) -> None:
+    theirs = start_celery("solo")
+    ours = workers.start()
+    eta = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
+    mine = [tq.send_task("shop.started_at", eta=eta) for _ in range(6)]
+    other = [celery.send("shop.started_at", eta=eta) for _ in range(6)]
+    flaky = [tq.send_task("shop.flaky", [2, 0.2]) for _ in range(6)]
+    moody = [celery.send("shop.flaky", [2, 0.2]) for _ in range(6)]
+    assert all(result.get(timeout=WAIT) >= eta.timestamp() for result in mine)
+    assert all(celery.outcome(task_id)["value"] >= eta.timestamp() for task_id in other)
+    assert [result.get(timeout=WAIT) for result in flaky] == [2] * 6
+    assert [celery.outcome(task_id)["value"] for task_id in moody] == [2] * 6
+    theirs.stop()
+    ours.stop()
