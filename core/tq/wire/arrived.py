@@ -130,9 +130,12 @@ def _read_dictionaries(message: Arrived) -> _Dictionaries:
     try:
         return _decode_dictionaries(message.raw)
     except (msgspec.DecodeError, RecursionError):
-        pass
+        return _read_slowly(message)
+
+
+def _read_slowly(message: Arrived) -> _Dictionaries:
+    """By the standard library, whose numbers have no bounds."""
     try:
-        # Numbers without bounds are Python's own.
         return msgspec.convert(json.loads(message.raw), _Dictionaries)
     except (ValueError, RecursionError):
         # Nests too deeply to be read from where we are.
