@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from tq.contracts.pool import Pool, PoolCap, StopMode
 from tq.testing.needs import needs
-from tq.testing.pool_kit import Workshop
+from tq.testing.pool_kit import Report, Workshop
 
 
 class Endings:
@@ -49,16 +49,7 @@ class Endings:
     def test_a_hard_limit_ends_the_body_and_not_the_pool(self, workshop: Callable[..., Workshop]) -> None:
         shop = workshop()
         stuck, next_one = shop.add(shop.gated, hard=0.2), shop.add(shop.quick)
-
-        def script() -> None:
-            shop.send(stuck)
-            shop.until(lambda: shop.reports, "the pool reports that time is up")
-            shop.send(next_one)
-            shop.until_all("done", [next_one])
-            shop.stop(StopMode.WARM)
-
-        shop.run(self.pool_class(shop), script)
-        first = shop.reports[0]
+        first = self._reported(shop, stuck, next_one, "the pool reports that time is up")
         assert (first.what, first.receipt) == ("time-is-up", stuck)
         assert shop.receipts("done") == [next_one]
 
@@ -95,15 +86,19 @@ class Endings:
     ) -> None:
         shop = workshop()
         killer, next_one = shop.add(shop.killer), shop.add(shop.quick)
+        first = self._reported(shop, killer, next_one, "the pool reports the death of a child")
+        assert (first.what, first.receipt, first.charge) == ("died", killer, True)
+        assert first.cause, "a report of a death says what happened"
+
+    def _reported(self, shop: Workshop, job: int, next_one: int, what: str) -> Report:
+        """The first report of a pool that ends one body, runs another, and is stopped."""
 
         def script() -> None:
-            shop.send(killer)
-            shop.until(lambda: shop.reports, "the pool reports the death of a child")
+            shop.send(job)
+            shop.until(lambda: shop.reports, what)
             shop.send(next_one)
             shop.until_all("done", [next_one])
             shop.stop(StopMode.WARM)
 
         shop.run(self.pool_class(shop), script)
-        first = shop.reports[0]
-        assert (first.what, first.receipt, first.charge) == ("died", killer, True)
-        assert first.cause, "a report of a death says what happened"
+        return shop.reports[0]
