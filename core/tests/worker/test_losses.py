@@ -234,6 +234,36 @@ def test_an_outage_does_not_end_the_keeper(caplog: pytest.LogCaptureFixture) -> 
     assert "goes on after an unexpected error" in caplog.text
 
 
+def test_after_an_outage_nothing_is_taken_back_before_those_who_live_have_said_so() -> None:
+    shop = Shop(lease=0.6)
+    calls: list[str] = []
+
+    def beat(beats: Sequence[Any], *, lease: float) -> Sequence[bool]:
+        calls.append("beat")
+        if calls.count("beat") == 2:
+            raise BrokerUnavailable("gone")
+        return [True]
+
+    def maintain(queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Any]:
+        calls.append("maintain")
+        return ()
+
+    shop.broker.heartbeat = beat  # type: ignore[method-assign]
+    shop.broker.maintain = maintain  # type: ignore[method-assign]
+    keeper, pool = keeper_of(shop)
+    seat = LocalSeat()
+    seat.consumer_id = "alive"
+    pool.taken = [seat]
+    keeper.start()
+    try:
+        until(lambda: calls.count("beat") >= 3, "beats")
+    finally:
+        keeper.stop()
+    # The one that failed is repeated at once, before others' leases are looked at.
+    failed = [at for at, call in enumerate(calls) if call == "beat"][1]
+    assert calls[failed + 1] == "beat"
+
+
 @pytest.mark.parametrize(
     ("verdict", "told"),
     [

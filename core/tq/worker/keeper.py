@@ -105,9 +105,10 @@ class Keeper:
         beats = beats_of(self._pool)
         # Told early as well: after a crash, only what the last heartbeat named is charged with an attempt.
         if beats and (beats != self._told or time.monotonic() >= self._due):
-            self._due = time.monotonic() + stores.lease / 3
+            due = time.monotonic() + stores.lease / 3
+            # A beat that failed stays due: `maintain` comes after it, and would take our own consumers for dead.
             stores.broker.heartbeat(beats, lease=stores.lease)
-            self._told = beats
+            self._told, self._due = beats, due
 
 
 def beats_of(pool: Pool) -> Sequence[Heartbeat]:
