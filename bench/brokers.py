@@ -2,8 +2,9 @@
 
 Both send messages of one size, and take them (remove one batch for good, receive the next) in the same batches, in turn,
 in one process. The driver keeps leases,
-order, priorities, delays and dead letters besides; the client does the least that loses nothing. Ratios are the point:
-a driver should need no more than twice the client's time.
+order, priorities, delays and dead letters besides, and writes and reads Celery's message, whose bytes the client is given;
+the client does the least that loses nothing. Ratios are the point: a driver should need no more than twice the client's
+time. Processor time is that of this process and of the server together, which other load disturbs less.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import clients
+from bench import clients, processes
 from tests.services.mariadb import MariadbServer
 from tests.services.mongodb import MongodbServer
 from tests.services.moto import KEY, REGION, SECRET, MotoServer
@@ -28,12 +29,10 @@ from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
 from tq import TQ
 from tq.records import Action, Delivery, Envelope, Message, Settlement
+from tq.wire.envelope import pack
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "brokers.md"
-SIZE = 900
-"""Bytes of a no-op's message in Redis."""
 PARTS = ("send", "take")
-Seconds = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,21 @@ class Place:
 
     url: str
     client: Callable[[], clients.Client]
+    server: int | None = None
+    """The process of the server, where there is one."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds for a message: by the clock, part by part, and of the processor."""
+
+    parts: dict[str, float]
+    processor: float
+
+    @property
+    def whole(self) -> float:
+        """All parts."""
+        return sum(self.parts.values())
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ def redis(stack: ExitStack) -> Callable[[], Place]:
 
     def place() -> Place:
         server.ask("FLUSHALL")
-        return Place(server.url, lambda: clients.Redis(server.url))
+        return Place(server.url, lambda: clients.Redis(server.url), server.pid)
 
     return place
 
@@ -72,7 +86,7 @@ def postgresql(stack: ExitStack) -> Callable[[], Place]:
 
     def place() -> Place:
         url = server.url_of(server.new_database())
-        return Place(url, lambda: clients.Postgresql(url))
+        return Place(url, lambda: clients.Postgresql(url), server.pid)
 
     return place
 
@@ -83,7 +97,7 @@ def mariadb(stack: ExitStack) -> Callable[[], Place]:
 
     def place() -> Place:
         url = server.url_of(server.new_database())
-        return Place(url, lambda: clients.Mariadb(url))
+        return Place(url, lambda: clients.Mariadb(url), server.pid)
 
     return place
 
@@ -107,7 +121,7 @@ def rabbitmq(stack: ExitStack) -> Callable[[], Place]:
 
     def place() -> Place:
         url = server.url_of(server.new_vhost())
-        return Place(url, lambda: clients.Rabbitmq(url))
+        return Place(url, lambda: clients.Rabbitmq(url), server.pid)
 
     return place
 
@@ -119,7 +133,7 @@ def sqs(stack: ExitStack) -> Callable[[], Place]:
     def place() -> Place:
         server.reset()
         session = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": REGION}
-        return Place(server.sqs_url, lambda: clients.Sqs(endpoint_url=server.url, **session))
+        return Place(server.sqs_url, lambda: clients.Sqs(endpoint_url=server.url, **session), server.pid)
 
     return place
 
@@ -130,7 +144,7 @@ def mongodb(stack: ExitStack) -> Callable[[], Place]:
 
     def place() -> Place:
         url = server.new_database()
-        return Place(url, lambda: clients.Mongodb(url))
+        return Place(url, lambda: clients.Mongodb(url), server.pid)
 
     return place
 
@@ -180,20 +194,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measured(store: Store, count: int, rounds: int) -> tuple[list[Seconds], list[Seconds]]:
+def _measured(store: Store, count: int, rounds: int) -> tuple[list[Cost], list[Cost]]:
     raw, driver = [], []
     with ExitStack() as stack:
         new_place = store.serve(stack)
         for _ in range(rounds):
             place = new_place()
             bodies, envelopes = messages(count)
-            raw.append(_raw(place.client(), bodies, store.batch))
-            driver.append(_driver(place.url, envelopes, store.batch))
+            raw.append(_raw(place, bodies, store.batch))
+            driver.append(_driver(place, envelopes, store.batch))
     return raw, driver
 
 
 def messages(count: int) -> tuple[list[bytes], list[Envelope]]:
-    """For the client bytes, for the driver calls of a no-op."""
+    """Calls of a no-op: for the client the bytes that a driver stores, for the driver what it is called with."""
     url = f"memory://{uuid.uuid4().hex}"
     with TQ("bench", broker=url, set_as_current=False) as app:
         noop: Any = app.task(name="bench.noop")(lambda: None)
@@ -201,10 +215,11 @@ def messages(count: int) -> tuple[list[bytes], list[Envelope]]:
         consumer = app.broker.consumer(["celery"], "bench", lease=60)
         found = consumer.receive(count, 0.0)
         envelopes = [Envelope(each.message, "celery") for each in found if isinstance(each.message, Message)]
-        return [b"x" * SIZE] * count, envelopes
+        return [pack(envelope) for envelope in envelopes], envelopes
 
 
-def _raw(client: clients.Client, bodies: Sequence[bytes], batch: int) -> Seconds:
+def _raw(place: Place, bodies: Sequence[bytes], batch: int) -> Cost:
+    client = place.client()
     taken: Sequence[Any] = ()
 
     def turn() -> int:
@@ -214,12 +229,12 @@ def _raw(client: clients.Client, bodies: Sequence[bytes], batch: int) -> Seconds
         taken = client.receive(batch)
         return len(taken)
 
-    return _timed(client.send, turn, bodies, batch)
+    return _timed(client.send, turn, bodies, batch, place.server)
 
 
-def _driver(url: str, envelopes: Sequence[Envelope], batch: int) -> Seconds:
+def _driver(place: Place, envelopes: Sequence[Envelope], batch: int) -> Cost:
     taken: Sequence[Delivery] = ()
-    with TQ("bench", broker=url, set_as_current=False) as app:
+    with TQ("bench", broker=place.url, set_as_current=False) as app:
         broker = app.broker
         consumer = broker.consumer(["celery"], uuid.uuid4().hex, lease=60)
 
@@ -237,17 +252,22 @@ def _driver(url: str, envelopes: Sequence[Envelope], batch: int) -> Seconds:
             return len(taken)
 
         try:
-            return _timed(send, turn, envelopes, batch)
+            return _timed(send, turn, envelopes, batch, place.server)
         finally:
             consumer.close()
 
 
 def _timed(
-    send: Callable[[Sequence[Any]], None], turn: Callable[[], int], items: Sequence[Any], batch: int
-) -> Seconds:
-    """Seconds for a message, part by part; one batch goes before, which opens connections."""
+    send: Callable[[Sequence[Any]], None],
+    turn: Callable[[], int],
+    items: Sequence[Any],
+    batch: int,
+    server: int | None,
+) -> Cost:
+    """The cost of a message; one batch goes before, which opens connections."""
     send(items[:batch])
     turn()
+    used = _used(server)
     began = time.perf_counter()
     for start in range(0, len(items), batch):
         send(items[start : start + batch])
@@ -255,18 +275,33 @@ def _timed(
     done = 0
     while done < len(items):
         done += turn()
-    return dict(
-        zip(PARTS, ((sent - began) / len(items), (time.perf_counter() - sent) / len(items)), strict=True)
-    )
+    ended = time.perf_counter()
+    # Of a process that has ended meanwhile nothing is counted, neither before nor after.
+    processor = sum(seconds - used.get(pid, 0.0) for pid, seconds in _used(server).items())
+    parts = dict(zip(PARTS, ((sent - began) / len(items), (ended - sent) / len(items)), strict=True))
+    return Cost(parts, processor / len(items))
 
 
-def _line(store: Store, raw: Sequence[Seconds], driver: Sequence[Seconds]) -> str:
-    def micros(rounds: Sequence[Seconds]) -> str:
-        return " + ".join(f"{statistics.median(one[part] for one in rounds) * 1e6:.0f}" for part in PARTS)
+def _used(server: int | None) -> dict[int, float]:
+    """Seconds of processor time by process, of this one and of the server's."""
+    pids = [] if server is None else processes.tree(server)
+    return {0: time.process_time()} | {pid: processes.processor_seconds([pid]) for pid in pids}
 
-    times = [sum(mine.values()) / sum(theirs.values()) for mine, theirs in zip(driver, raw, strict=True)]
-    spread = f"{statistics.median(times):.1f} ({min(times):.1f} to {max(times):.1f})"
-    return f"| {store.name} | {store.client} | {store.batch} | {micros(raw)} | {micros(driver)} | {spread} |"
+
+def _line(store: Store, raw: Sequence[Cost], driver: Sequence[Cost]) -> str:
+    def micros(rounds: Sequence[Cost]) -> str:
+        parts = " + ".join(
+            f"{statistics.median(one.parts[part] for one in rounds) * 1e6:.0f}" for part in PARTS
+        )
+        return f"{parts} | {statistics.median(one.processor for one in rounds) * 1e6:.0f}"
+
+    whole = _spread([mine.whole / theirs.whole for mine, theirs in zip(driver, raw, strict=True)])
+    busy = _spread([mine.processor / theirs.processor for mine, theirs in zip(driver, raw, strict=True)])
+    return f"| {store.name} | {store.client} | {store.batch} | {micros(raw)} | {micros(driver)} | {whole} | {busy} |"
+
+
+def _spread(times: Sequence[float]) -> str:
+    return f"{statistics.median(times):.1f} ({min(times):.1f} to {max(times):.1f})"
 
 
 def _folder(stack: ExitStack) -> Path:
@@ -274,13 +309,16 @@ def _folder(stack: ExitStack) -> Path:
 
 
 _HEAD = (
-    "| broker | client | batch | client, µs | tq, µs | times the client's time |\n|---|---|---|---|---|---|"
+    "| broker | client | batch | client, µs | its processor | tq, µs | its processor "
+    "| times the client's time | times its processor time |\n|---|---|---|---|---|---|---|---|---|"
 )
 _PAGE = """# Drivers beside their raw clients
 
 Microseconds for one message: sending it + taking it (removing one batch for good, receiving the next), on one
-connection each, client and driver in turn in one process (`python -m bench.brokers --write`, median of {rounds} rounds). The client does the least that loses nothing; the
-driver keeps leases, order, priorities, delays and dead letters besides. The goal is twice the client's time.
+connection each, client and driver in turn in one process (`python -m bench.brokers --write`, median of {rounds} rounds).
+The client does the least that loses nothing; the driver keeps leases, order, priorities, delays and dead letters besides,
+and writes and reads Celery's message. Processor time is that of client and server together. The goal is twice the
+client's time.
 
 """
 

@@ -1,6 +1,8 @@
 """What client libraries do by themselves: batches of messages sent, received and removed, by the shortest way.
 
 Each class is one store. Nothing is promised beyond the store's own word: no leases, no dead letters, no order of priority.
+What is promised costs the same as in the driver: writes are as durable, and who looks for messages does not pass by all
+that others have taken.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import os
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,6 +96,7 @@ class Sqlite(Client):
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY, body BLOB, owner INTEGER)")
+        self._connection.execute("CREATE INDEX owners ON messages (owner, id)")
 
     def send(self, bodies: Sequence[bytes]) -> None:
         self._many("INSERT INTO messages (body) VALUES (?)", [(body,) for body in bodies])
@@ -119,6 +121,7 @@ class Postgresql(Client):
 
         self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
         self._connection.execute("CREATE TABLE messages (id bigserial PRIMARY KEY, body bytea, owner bigint)")
+        self._connection.execute("CREATE INDEX owners ON messages (owner, id)")
 
     def send(self, bodies: Sequence[bytes]) -> None:
         self._connection.execute("INSERT INTO messages (body) SELECT unnest(%s::bytea[])", (list(bodies),))
@@ -205,7 +208,7 @@ class Mongodb(Client):
     def __init__(self, url: str) -> None:
         import pymongo
 
-        client: Any = pymongo.MongoClient(url)
+        client: Any = pymongo.MongoClient(url, w="majority", journal=True)
         self._messages = client.get_default_database()["messages"]
         self._numbers = itertools.count()
         self._messages.create_index([("owner", 1), ("_id", 1)])
@@ -229,27 +232,31 @@ class Filesystem(Client):
 
     def __init__(self, url: str) -> None:
         self._numbers = itertools.count()
-        folder = Path(url.removeprefix("filesystem://")) / "raw"
-        self._new, self._queue, self._taken = (folder / name for name in ("new", "queue", "taken"))
+        folder = f"{url.removeprefix('filesystem://')}/raw"
+        self._new, self._queue, self._taken = (f"{folder}/{name}" for name in ("new", "queue", "taken"))
         for each in (self._new, self._queue, self._taken):
-            each.mkdir(parents=True)
+            os.makedirs(each)
 
     def send(self, bodies: Sequence[bytes]) -> None:
         for body in bodies:
             name = f"{next(self._numbers):09}"
-            (self._new / name).write_bytes(body)
-            (self._new / name).rename(self._queue / name)
+            handle = os.open(f"{self._new}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            os.write(handle, body)
+            os.close(handle)
+            os.rename(f"{self._new}/{name}", f"{self._queue}/{name}")
 
     def receive(self, limit: int) -> Sequence[Any]:
         taken = sorted(os.listdir(self._queue))[:limit]
         for name in taken:
-            (self._queue / name).rename(self._taken / name)
-            (self._taken / name).read_bytes()
+            os.rename(f"{self._queue}/{name}", f"{self._taken}/{name}")
+            handle = os.open(f"{self._taken}/{name}", os.O_RDONLY)
+            os.read(handle, os.fstat(handle).st_size)
+            os.close(handle)
         return taken
 
     def settle(self, taken: Sequence[Any]) -> None:
         for name in taken:
-            (self._taken / name).unlink()
+            os.unlink(f"{self._taken}/{name}")
 
 
 def _tens(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
