@@ -18,7 +18,7 @@ from tq.testing.broker_kit import envelope, ids, settle
 from tq_amqp.address import Address, read_addresses
 from tq_amqp.ladder import BITS, Ladder
 from tq_amqp.messages import MALFORMED
-from tq_amqp.options import BrokerOptions
+from tq_amqp.options import BrokerOptions, heartbeat_of
 from tq_amqp.outgoing import matches
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.channel import Channel
@@ -242,6 +242,16 @@ def test_what_amqp_cannot_say_is_an_encode_error(value: Any) -> None:
 )
 def test_urls_are_read_as_kombu_reads_them(url: str, expected: Address) -> None:
     assert read_addresses(url) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("lease", "asked", "expected"),
+    [(2, None, 1), (5, None, 2), (30, None, 10), (600, None, 200), (30, 60, 60), (30, 5, 10), (30, 0, 0)],
+)
+def test_a_consumer_beats_as_often_as_its_worker_speaks(
+    lease: float, asked: float | None, expected: float
+) -> None:
+    assert heartbeat_of(lease, asked) == expected
 
 
 def test_several_urls_share_a_scheme() -> None:

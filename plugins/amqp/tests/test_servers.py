@@ -18,6 +18,10 @@ from tq.testing.broker_kit import envelope, ids
 from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
 from tq_amqp import AmqpBroker, RpcBackend
+from tq_amqp.address import read_addresses
+from tq_amqp.connect import Connector
+from tq_amqp.lane import Lane
+from tq_amqp.options import Options
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.channel import Channel as BareChannel
 from tq_amqp.protocol.failures import Refused
@@ -191,6 +195,20 @@ def test_a_channel_that_the_server_closed_says_so_to_its_next_call(channel: Bare
         channel.call(m.queue_purge("missing"), until())
     with pytest.raises(Refused, match="no queue 'missing'"):
         channel.call(m.queue_purge("missing"), until())
+
+
+def test_a_doubted_line_is_not_used_again(rabbitmq_url: str) -> None:
+    lane = Lane(Connector(read_addresses(rabbitmq_url), Options()), lambda wire, _: wire)
+    with closing(lane):
+        with lane.use(until()) as first:
+            pass
+        with lane.use(until()) as same:
+            assert same is first
+        lane.doubt()
+        with lane.use(until()) as second:
+            assert second is not first
+        with lane.use(until()) as same:
+            assert same is second
 
 
 def test_the_rights_that_the_readme_names_suffice(

@@ -32,7 +32,7 @@ from tq_amqp.faults import Server
 from tq_amqp.ladder import LONGEST
 from tq_amqp.lane import Lane
 from tq_amqp.letters import DeadLetters
-from tq_amqp.options import BrokerOptions
+from tq_amqp.options import BrokerOptions, heartbeat_of
 from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.outlet import Outlet
 from tq_amqp.protocol import methods as m
@@ -51,7 +51,6 @@ _ANOTHER_TRY = 0.3
 _NOT_FOUND = 404
 _PROBE = 3.0
 _SHORTEST_PATIENCE = 2.0
-_SHORTEST_HEARTBEAT = 5.0
 
 
 class AmqpBroker(Broker):
@@ -83,6 +82,9 @@ class AmqpBroker(Broker):
         self._letters = DeadLetters(self._office)
         self._publishing = Lane(self._connector, self._outlet)
         self._asking = Lane(self._connector, self._outlet)
+        self._patience: float = chosen.socket_timeout
+        """Seconds to wait for an answer that tasks wait for: a line that died without a word should be noticed before
+        others would take a lease for over."""
         self.max_body = chosen.max_message_size  # type: ignore[misc]
         self._replies: RpcBackend | None = None
         self._revocations = Revocations()
@@ -119,7 +121,7 @@ class AmqpBroker(Broker):
 
     def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> Consumer:
         def connect(names: Sequence[str], bell: int, until: float) -> Session:
-            wire = self._connector.open(until, heartbeat=self._heartbeat(lease))
+            wire = self._connector.open(until, heartbeat=heartbeat_of(lease, self.options.heartbeat))
             try:
                 return Session(wire, self._outlet(wire, until), names, bell, until)
             except BaseException:
@@ -127,15 +129,16 @@ class AmqpBroker(Broker):
                 raise
 
         names = tuple(dict.fromkeys(queues))
+        self._patience = min(self._patience, max(lease, _SHORTEST_PATIENCE))
         return AmqpConsumer(
             consumer_id,
             names,
             connect,
             self._office,
             self._server,
-            # A line that died without a word should be noticed before others would take a lease for over.
-            timeout=min(self.options.socket_timeout, max(lease, _SHORTEST_PATIENCE)),
+            timeout=self._patience,
             replies=lambda: self._replies,
+            on_loss=self._doubt,
         )
 
     def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
@@ -143,7 +146,9 @@ class AmqpBroker(Broker):
 
     def revoked(self, after: int = 0) -> tuple[int, Sequence[Revocation]]:
         return self._ask(
-            lambda outlet, until: self._revocations.after(outlet, after, until), "read revoked tasks"
+            lambda outlet, until: self._revocations.after(outlet, after, until),
+            "read revoked tasks",
+            self._patience,
         )
 
     def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
@@ -273,9 +278,9 @@ class AmqpBroker(Broker):
     def _outlet(self, wire: Wire, until: float) -> Outlet:
         return Outlet(wire, self._topology, self._office, self._server)
 
-    def _heartbeat(self, lease: float) -> float:
-        asked: float | None = self.options.heartbeat
-        return max(lease, _SHORTEST_HEARTBEAT) if asked is None else asked
+    def _doubt(self) -> None:
+        self._publishing.doubt()
+        self._asking.doubt()
 
     def _sent(self, outgoing: Sequence[Outgoing], until: float) -> list[Exception | None]:
         entrusted = False
@@ -286,8 +291,8 @@ class AmqpBroker(Broker):
         except (Down, Refused) as exc:
             raise self._server.broker_error(exc, "publish", in_doubt=entrusted) from exc
 
-    def _ask(self, work: Callable[[Outlet, float], T], doing: str) -> T:
-        until = time.monotonic() + self.options.socket_timeout
+    def _ask(self, work: Callable[[Outlet, float], T], doing: str, patience: float | None = None) -> T:
+        until = time.monotonic() + (patience or self.options.socket_timeout)
         try:
             return self._asked(work, until)
         except (Down, Refused) as exc:

@@ -112,8 +112,9 @@ class Connector:
         except Down as exc:
             # Servers that do not know how to refuse a login close the connection after a pause.
             raise exc if "closed" not in str(exc) else Refused(403, "login was refused") from exc
-        channels, frame_max, offered = _TUNE.unpack_from(tune)
-        beat = min(filter(None, (round(heartbeat), offered)), default=0) if heartbeat else 0
+        channels, frame_max, _ = _TUNE.unpack_from(tune)
+        # The server takes what the client says; its own number, less than a long lease's, nobody here would keep.
+        beat = round(heartbeat)
         frame_max = min(frame_max or 2**17, 2**17)
         wire.control.send(m.method(m.CONNECTION_TUNE_OK, _TUNE.pack(channels, frame_max, beat)))
         wire.tuned(beat, frame_max)

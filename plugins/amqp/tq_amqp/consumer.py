@@ -35,7 +35,7 @@ _ABANDONED = (Down, Refused)
 
 
 class AmqpConsumer(Consumer):
-    """See `tq.contracts.broker.Consumer`. `connect` opens a session until a moment."""
+    """See `tq.contracts.broker.Consumer`. `connect` opens a session until a moment; `on_loss` hears that one broke."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class AmqpConsumer(Consumer):
         *,
         timeout: float,
         replies: Callable[[], RpcBackend | None],
+        on_loss: Callable[[], None],
     ) -> None:
         self.id = consumer_id
         self._queues = queues
@@ -55,6 +56,7 @@ class AmqpConsumer(Consumer):
         self._server = server
         self._timeout = timeout
         self._replies = replies
+        self._on_loss = on_loss
         self._bell = Bell()
         self._access = threading.Lock()
         self._session: Session | None = None
@@ -161,6 +163,7 @@ class AmqpConsumer(Consumer):
         self._held.clear()
         if session is not None:
             session.wire.drop()
+            self._on_loss()
 
     def _patience(self) -> float:
         return time.monotonic() + self._timeout

@@ -27,6 +27,11 @@ class Lane(Generic[S]):
         self._lock = threading.Lock()
         self._wire: Wire | None = None
         self._open: S | None = None
+        self._doubted = False
+
+    def doubt(self) -> None:
+        """Another line to the server died, so this one may have as well: use a new one from now on."""
+        self._doubted = True
 
     @contextmanager
     def use(self, until: float) -> Iterator[S]:
@@ -65,7 +70,8 @@ class Lane(Generic[S]):
         self._drop()
 
     def _ready(self, until: float) -> S:
-        if self._wire is not None and not self._alive(self._wire, until):
+        doubted, self._doubted = self._doubted, False
+        if self._wire is not None and (doubted or not self._alive(self._wire, until)):
             self._drop()
         if self._wire is None or self._open is None:
             self._wire = self._connector.open(until)

@@ -6,6 +6,10 @@ from typing import Literal
 
 import msgspec
 
+_BEATS = 3
+"""In a lease. The server misses a line that died after two to three of its heartbeats: so nothing is away for longer
+than a lease. Workers speak as often while a body runs; more often would cost living ones their lines."""
+
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How to connect. Times in seconds."""
@@ -14,7 +18,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     socket_timeout: float = 10.0
     """Wait for an answer; a publish has its own deadline."""
     heartbeat: float | None = None
-    """Of consumers; None: the worker's lease, at least 5."""
+    """Of consumers, in whole seconds, 0 for none; None, and at least: a third of the worker's lease."""
     login_method: Literal["PLAIN", "EXTERNAL"] = "PLAIN"
     client_name: str | None = None
     """Shown by `rabbitmqctl list_connections`."""
@@ -48,3 +52,9 @@ class BackendOptions(Options, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     persistent: bool = False
     """Write results to the server's disk, as `result_persistent` does."""
+
+
+def heartbeat_of(lease: float, asked: float | None) -> float:
+    """Seconds between the heartbeats of a consumer with this lease; `asked` is the option."""
+    shortest = float(max(1, round(lease / _BEATS)))
+    return shortest if asked is None else asked and max(asked, shortest)

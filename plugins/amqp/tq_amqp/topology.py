@@ -102,11 +102,11 @@ class Declarer:
         if ("queue", name) in self._done:
             return
         queue = self._topology.queue(name)
-        steps = [
-            m.exchange_declare(queue.exchange, queue.exchange_type),
-            m.queue_declare(name, arguments=queue.queue_arguments),
-            m.queue_bind(name, queue.exchange, queue.routing_key),
-        ]
+        steps = [m.queue_declare(name, arguments=queue.queue_arguments)]
+        if "x-expires" not in queue.queue_arguments or queue.exchange != name:
+            # What goes away by itself leaves no exchange of its own behind; the default exchange leads to it.
+            steps.insert(0, m.exchange_declare(queue.exchange, queue.exchange_type))
+            steps.append(m.queue_bind(name, queue.exchange, queue.routing_key))
         try:
             self._channel_for(until).calls(steps, until)
         except Refused as exc:
