@@ -23,6 +23,7 @@ from tq.canvas.signature import Signature
 from tq.canvas.stamping import StampingVisitor
 from tq.client.groups import GroupResult, ResultSet
 from tq.client.result import AsyncResult, EagerResult
+from tq.config import Broadcast, Queue
 from tq.errors import (
     BackendError,
     BrokerError,
@@ -43,6 +44,7 @@ __all__ = [
     "TQ",
     "AsyncResult",
     "BackendError",
+    "Broadcast",
     "BrokerError",
     "BrokerUnavailable",
     "ChordError",
@@ -51,6 +53,7 @@ __all__ = [
     "Ignore",
     "ImproperlyConfigured",
     "MaxRetriesExceeded",
+    "Queue",
     "Reject",
     "ResultSet",
     "ResultTimeout",

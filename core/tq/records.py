@@ -67,6 +67,8 @@ class Queue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A queue as an app declares it. `exchange` and `routing_key` matter to brokers that route; empty: the name.
 
     `max_priority` and `queue_arguments` matter to brokers whose queues have to be declared (RabbitMQ).
+    With `broadcast` it is no queue that workers share: each worker that reads it gets each message, through the
+    fanout exchange. The core sees to that, and declares no such queue to a broker.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Queue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     routing_key: str = ""
     max_priority: int | None = None
     queue_arguments: dict[str, Any] = {}
+    broadcast: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from tq.config import Settings
 from tq.contracts.results import BackendCap
 from tq.errors import ImproperlyConfigured, PluginError
 from tq.plugins import registry
+from tq.policy.broadcast import Broadcasts
 from tq.policy.route import QueueInfo, Router
 from tq.policy.times import LocalZone
 from tq.records import Queue
@@ -94,6 +95,7 @@ class Connections:
         queues = [
             queue if queue.max_priority is not None else msgspec.structs.replace(queue, max_priority=highest)
             for queue in conf.task_queues or ()
+            if not queue.broadcast
         ]
         made.declare(queues, others=Queue("", max_priority=highest))
         return made
@@ -182,6 +184,12 @@ class Connections:
             create_missing=conf.task_create_missing_queues,
             resolve=import_object,
         )
+
+    @cached_property
+    def broadcasts(self) -> Broadcasts:
+        """The queues that are broadcasts, as the settings were when this was first needed."""
+        conf = self.conf
+        return Broadcasts(conf.task_queues or (), default_key=conf.task_default_queue)
 
     @cached_property
     def timezone(self) -> dt.tzinfo:

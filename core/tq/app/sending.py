@@ -130,7 +130,11 @@ class Sending(Connections):
             self.serializers[options.serializer or conf.task_serializer],
             compression=options.compression or conf.task_compression,
         )
-        if delay and Cap.DELAY not in self.broker.capabilities:
+        lock = lock_of(call.headers, call.id) if call.headers else None
+        loud = route.queue in self.broadcasts.channels
+        if loud:
+            self.broadcasts.check(self.broker, route.queue, lock)
+        if delay and (loud or Cap.DELAY not in self.broker.capabilities):
             # The worker that gets it keeps to the eta in its header.
             delay = 0.0
         return Envelope(
@@ -141,7 +145,7 @@ class Sending(Connections):
             route.exchange,
             route.routing_key,
             options.unique,
-            lock_of(call.headers, call.id) if call.headers else None,
+            lock,
         )
 
     @cached_property
@@ -149,7 +153,12 @@ class Sending(Connections):
         """Puts messages into the broker, within `broker_publish_timeout` seconds."""
         from tq.app.extras import publishing_hooks
 
-        return Publisher(self.broker, timeout=self.conf.broker_publish_timeout, **publishing_hooks(self))
+        return Publisher(
+            self.broker,
+            timeout=self.conf.broker_publish_timeout,
+            broadcasts=self.broadcasts,
+            **publishing_hooks(self),
+        )
 
     def observed(self, envelope: Envelope, follows: Sequence[str]) -> Envelope:
         """Tell the observers of a message that a worker stores together with the end of the tasks it follows."""

@@ -15,6 +15,7 @@ from tq.app import flows
 from tq.app.extras import hooks_of
 from tq.app.health import answer_probes
 from tq.app.plan import plan_of
+from tq.app.relaying import own_queue, relays_of
 from tq.app.remote import answer_control, is_controlled, prepare_answers, what_is_missing
 from tq.app.telling import events_of_worker, hooks_with
 from tq.contracts.broker import Cap
@@ -81,7 +82,9 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     max_tasks = options.max_tasks_per_child or conf.worker_max_tasks_per_child
     max_memory = options.max_memory_per_child or conf.worker_max_memory_per_child
     _refuse_what_the_pool_cannot(app, pool_name, pool_class, options, limits, max_tasks, max_memory)
-    stores = _stores(app, queues_of(app, options), hostname)
+    heard = broadcasts_of(app, options)
+    own = own_queue(app) if heard else ""
+    stores = _stores(app, (*queues_of(app, options), *filter(None, (own,))), hostname)
     hooks = hooks_of(app)
     # Children of an isolated pool receive for themselves.
     most = max(options.autoscale) if options.autoscale else concurrency
@@ -116,6 +119,7 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     worker.events = events
     if scaler is not None:
         scaler.look = worker.queue_stats
+    worker.relays = relays_of(app, setup, own, heard)
     worker.warning = what_is_missing(app)
     if controlled:
         answer_control(app, worker, setup, hooks, pool_name=pool_name, autoscaler=scaler)
@@ -134,6 +138,7 @@ def _stores(app: TQ, queues: tuple[str, ...], hostname: str) -> Stores:
         new_consumer_id=lambda: f"{hostname}:{os.getpid()}:{new_id()}",
         publish_timeout=conf.broker_publish_timeout,
         chords=_chords(app),
+        broadcasts=app.broadcasts,
     )
 
 
@@ -177,7 +182,7 @@ def _chords(app: TQ) -> Chords | None:
     if app.backend is None or BackendCap.GROUPS not in app.backend.capabilities:
         return None
     complete = partial(flows.after_chord, app)
-    return Chords(app.broker, app.backend, complete, app.conf.broker_publish_timeout)
+    return Chords(app.broker, app.backend, complete, app.conf.broker_publish_timeout, app.broadcasts)
 
 
 def expand_hostname(pattern: str | None) -> str:
@@ -191,7 +196,20 @@ def expand_hostname(pattern: str | None) -> str:
 
 
 def queues_of(app: TQ, options: WorkerOptions) -> tuple[str, ...]:
-    """The queues to read: those named, else those declared, else the default one; less those excluded."""
+    """The queues to read: those named, else those declared, else the default one; less those excluded. Without
+    broadcasts, which are no queues of the broker."""
+    return tuple(queue for queue in _chosen(app, options) if queue not in app.broadcasts)
+
+
+def broadcasts_of(app: TQ, options: WorkerOptions) -> tuple[str, ...]:
+    """The broadcasts among what is to be read. Raises `ImproperlyConfigured` where the broker cannot broadcast."""
+    heard = tuple(queue for queue in _chosen(app, options) if queue in app.broadcasts)
+    for queue in heard:
+        app.broadcasts.check(app.broker, queue)
+    return heard
+
+
+def _chosen(app: TQ, options: WorkerOptions) -> tuple[str, ...]:
     conf = app.conf
     declared = tuple(queue.name for queue in conf.task_queues or ())
     chosen = tuple(options.queues) or declared or (conf.task_default_queue,)

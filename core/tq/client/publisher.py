@@ -10,6 +10,7 @@ from tq.contracts.broker import Broker
 from tq.contracts.transactions import own_transaction
 from tq.errors import BrokerUnavailable, ImproperlyConfigured
 from tq.options import mask_url
+from tq.policy.broadcast import NO_BROADCASTS, Broadcasts
 from tq.records import Envelope
 
 Hook = Callable[..., None] | None
@@ -26,12 +27,14 @@ class Publisher:
         publishing: Hook = None,
         published: Hook = None,
         failed: Hook = None,
+        broadcasts: Broadcasts = NO_BROADCASTS,
     ) -> None:
         self._broker = broker
         self._timeout = timeout
         self.publishing = publishing
         self._published = published
         self._failed = failed
+        self._broadcasts = broadcasts
 
     def publish(
         self,
@@ -76,12 +79,17 @@ class Publisher:
                 f"the broker {mask_url(self._broker.url)} is not in the database of the transaction that is open here, "
                 "so its messages could not be rolled back; send them after the commit, or use that database as broker"
             )
+        if transaction is not None and any(each.queue in self._broadcasts for each in batch):
+            raise ImproperlyConfigured(
+                "a broadcast cannot be rolled back with the transaction that is open here; send it after the commit"
+            )
         deadline = time.monotonic() + timeout
         # What failed has spoilt a transaction of the caller's.
         pauses = _pauses(policy) if retry and transaction is None else iter(())
         while True:
             try:
-                return self._broker.publish(batch, timeout=max(0.05, deadline - time.monotonic()))
+                left = max(0.05, deadline - time.monotonic())
+                return self._broadcasts.publish(self._broker, batch, timeout=left)
             except BrokerUnavailable as exc:
                 if exc.in_doubt and not all(envelope.unique for envelope in batch):
                     raise

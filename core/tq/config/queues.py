@@ -7,9 +7,35 @@ from typing import Any
 
 import msgspec
 
+from tq.errors import ImproperlyConfigured
 from tq.records import Queue
 
-__all__ = ["Queue", "read_queues"]
+__all__ = ["Broadcast", "Queue", "read_queues"]
+
+_FANOUT = "fanout"
+
+
+def Broadcast(
+    name: str | None = None,
+    queue: str | None = None,
+    unique: bool = False,
+    auto_delete: bool = True,
+    exchange: Any = None,
+    alias: str | None = None,
+    *,
+    routing_key: str = "",
+) -> Queue:
+    """An entry of `task_queues` for tasks that each worker runs once.
+
+    `name` is what tasks are routed to, and names the fanout exchange unless `exchange` does. Every worker has a queue
+    of its own behind it, which ends with the worker: `queue`, `unique` and `auto_delete` say nothing more, and are
+    there for Celery's sake. Raises `ImproperlyConfigured` where nothing gives it a name.
+    """
+    behind = _exchange(exchange)
+    known = alias or name or behind
+    if not known:
+        raise ImproperlyConfigured("Broadcast() needs a name, or an exchange: what tasks are routed to")
+    return Queue(known, behind or name or known, _FANOUT, routing_key, broadcast=True)
 
 
 def read_queues(value: Any) -> Any:
@@ -34,9 +60,12 @@ def _queue(item: Any) -> Queue:
     elif not isinstance(item, Mapping):
         item = _attributes(item)
     try:
-        return msgspec.convert({**item, "exchange": _exchange(item.get("exchange"))}, Queue)
+        made = msgspec.convert({**item, "exchange": _exchange(item.get("exchange"))}, Queue)
     except msgspec.ValidationError as exc:
         raise ValueError(f"queues: {exc}") from None
+    return (
+        Broadcast(made.name, exchange=made.exchange, routing_key=made.routing_key) if made.broadcast else made
+    )
 
 
 def _options(name: Any, options: Any) -> dict[str, Any]:
@@ -51,11 +80,15 @@ def _options(name: Any, options: Any) -> dict[str, Any]:
 def _attributes(queue: Any) -> dict[str, Any]:
     if not hasattr(queue, "name"):
         raise ValueError(f"queues: names, mappings or Queue objects, not {type(queue).__name__}")
+    exchange, alias = getattr(queue, "exchange", ""), getattr(queue, "alias", None)
+    # Of kombu's queues only a `Broadcast` is called otherwise than its queue on the server.
+    each = getattr(exchange, "type", "") == _FANOUT and alias is not None
     return {
-        "name": queue.name,
-        "exchange": getattr(queue, "exchange", ""),
-        "exchange_type": getattr(getattr(queue, "exchange", None), "type", "direct"),
+        "name": alias if each else queue.name,
+        "exchange": exchange,
+        "exchange_type": getattr(exchange, "type", "direct"),
         "routing_key": getattr(queue, "routing_key", "") or "",
+        "broadcast": each,
         "max_priority": getattr(queue, "max_priority", None),
         "queue_arguments": getattr(queue, "queue_arguments", None) or {},
     }

@@ -17,6 +17,7 @@ import msgspec
 from tq.contracts.broker import Broker
 from tq.contracts.results import ResultBackend
 from tq.errors import BackendError, BackendUnavailable, SerializationError
+from tq.policy.broadcast import NO_BROADCASTS, Broadcasts
 from tq.records import Action, Envelope, GroupCount, Settlement
 from tq.wire.exceptions import exception_document
 from tq.worker.follow import Followed, FollowUp, Note
@@ -36,6 +37,7 @@ class Chords:
     backend: ResultBackend
     complete: Complete
     timeout: float = 4.0
+    broadcasts: Broadcasts = NO_BROADCASTS
 
     def settle(self, done: Sequence[Settlement]) -> list[Settlement]:
         """Do what brokers cannot; returns plain settlements, with all that they have to publish.
@@ -141,7 +143,7 @@ class Chords:
 
     def publish(self, batch: Sequence[Envelope]) -> None:
         """Publish now. Raises `BrokerUnavailable`; a message that is refused is logged."""
-        for error in self.broker.publish(batch, timeout=self.timeout):
+        for error in self.broadcasts.publish(self.broker, batch, timeout=self.timeout):
             if error is not None:
                 logger.error("a follow-up message was refused: %s", error)
 

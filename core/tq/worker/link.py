@@ -27,6 +27,7 @@ from tq.errors import (
 )
 from tq.options import mask_url
 from tq.policy.backoff import reconnect_delays
+from tq.policy.broadcast import NO_BROADCASTS, Broadcasts
 from tq.records import Action, Delivery, Envelope, Settlement, TaskMeta
 from tq.wire.exceptions import exception_document
 from tq.worker.chords import Chords
@@ -55,6 +56,7 @@ class Stores:
     publish_timeout: float = 4.0
     chords: Chords | None = None
     """None where the store of results cannot count."""
+    broadcasts: Broadcasts = NO_BROADCASTS
 
     @property
     def joined(self) -> bool:
@@ -302,22 +304,30 @@ class Link:
             logger.error("a chord whose body cannot be sent is left without an end: %s", error)
 
     def _publish(self, pending: list[Envelope]) -> list[Envelope]:
-        errors = self._stores.broker.publish(pending, timeout=self._stores.publish_timeout)
+        stores = self._stores
+        errors = stores.broadcasts.publish(stores.broker, pending, timeout=stores.publish_timeout)
         for error in errors:
             if error is not None:
                 logger.error("a follow-up message was refused: %s", error)
         return []
 
     def _counted(self, done: Sequence[Settlement]) -> Sequence[Settlement] | None:
-        """Count the members of chords among `done`, with what follows those that are complete; None: give up."""
-        chords = self._stores.chords
+        """Count the members of chords among `done`, with what follows those that are complete, and announce what is
+        for all workers; None: give up."""
+        chords, broadcasts = self._stores.chords, self._stores.broadcasts
         delays = self._delays()
-        while chords is not None:
+        while chords is not None or broadcasts:
             try:
-                return chords.settle(done)
+                return self._announced(done if chords is None else chords.settle(done))
             except (BackendUnavailable, BrokerError) as exc:
                 if not self._pause(exc, next(delays), True):
                     return None
+        return done
+
+    def _announced(self, done: Sequence[Settlement]) -> Sequence[Settlement]:
+        done, loud = self._stores.broadcasts.parted(done)
+        if loud:
+            self._publish(list(loud))
         return done
 
     def _end_groups(self, done: Sequence[Settlement], settled: Sequence[bool]) -> None:

@@ -179,7 +179,9 @@ class Losses:
         chords = self.stores.chords
         (settlement,) = chords.settle([settlement]) if chords is not None else (settlement,)
         if settlement.publish:
-            self.stores.broker.publish(settlement.publish, timeout=self.stores.publish_timeout)
+            self.stores.broadcasts.publish(
+                self.stores.broker, settlement.publish, timeout=self.stores.publish_timeout
+            )
         if settlement.unlock is not None:
             self.stores.broker.unlock(delivery.queue, [settlement.unlock])
         if chords is not None:

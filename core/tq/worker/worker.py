@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,7 @@ from tq.worker.setup import WorkerSetup
 
 if TYPE_CHECKING:
     from tq.worker.control.mailbox import Mailbox
+    from tq.worker.relay import Relay
 
 logger = logging.getLogger("tq.worker")
 
@@ -73,6 +74,8 @@ class Worker:
         """Answers probes while the worker runs, where it is set."""
         self.mailbox: Mailbox | None = None
         """Answers remote control while the worker runs, where it is set."""
+        self.relays: Sequence[Relay] = ()
+        """Hear broadcasts while the worker runs."""
         self.warning: str | None = None
         """What is to be said when it starts."""
         self._is_up = False
@@ -128,6 +131,8 @@ class Worker:
             self.health.start()
         if self.mailbox is not None:
             self.mailbox.start()
+        for relay in self.relays:
+            relay.start()
         self._tell("worker_ready")
         if self.warning is not None:
             logger.warning("%s", self.warning)
@@ -139,6 +144,7 @@ class Worker:
         finally:
             if self.mailbox is not None:
                 self.mailbox.close()
+            self._end_relays()
             self._tell("worker_stopping", mode=self._stop or StopMode.WARM)
             # Heartbeats end last: until here the pool may have held deliveries.
             self._keeper.stop()
@@ -157,6 +163,12 @@ class Worker:
             self._deadline = time.monotonic() + self._timeout
         self._stop = StopMode(max(mode, self._stop or mode))
         self.pool.stop(self._stop)
+
+    def _end_relays(self) -> None:
+        for relay in self.relays:
+            relay.close()
+        for relay in self.relays[:1]:
+            relay.remove()  # All of a worker have one queue.
 
     def _install(self) -> dict[int, Any]:
         previous: dict[int, Any] = {}
