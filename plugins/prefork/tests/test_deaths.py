@@ -138,6 +138,20 @@ def test_a_child_that_hangs_is_replaced_and_not_charged() -> None:
         until(lambda: [receipt for receipt, _ in workshop.done()] == [0])
 
 
+def test_a_child_that_hangs_says_where_before_it_is_killed(tmp_path: Path) -> None:
+    with (tmp_path / "stacks").open("w+") as stacks:
+        faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
+        try:
+            workshop = Workshop(Job(lambda: None))
+            with at_work(workshop) as running:
+                (seat,) = running.pool.seats()
+                assert running.pool.replace(seat)
+                until(lambda: workshop.reports)
+        finally:
+            faulthandler.unregister(signal.SIGUSR1)
+        assert "tq_prefork/child.py" in Path(stacks.name).read_text()
+
+
 def test_a_child_that_runs_something_again_is_not_replaced() -> None:
     workshop = Workshop(Job(sleep_long))
     with at_work(workshop) as running:

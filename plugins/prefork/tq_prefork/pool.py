@@ -26,6 +26,8 @@ LOOK_WITHOUT_PIDFD = 0.1
 MEMORY_LOOK = 1.0
 COLD_GRACE = 1.0
 """Seconds that a child has to give back what it holds before it is killed."""
+LAST_WORDS = 0.3
+"""Seconds for a child that hangs to say where."""
 # By their default these end a process; in a child of this pool two of them ask for a stop that waits.
 _ENDS = frozenset({signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP})
 
@@ -164,7 +166,9 @@ class PreforkPool(Pool):
         while self._replacements:
             seat = self._replacements.popleft()
             for process in crew.processes:
-                if process.seat is seat:
+                if process.seat is seat and process.kill_if_runs(-1, signal.SIGUSR1, Verdict.STUCK):
+                    # Workers answer that with the stacks of all threads: nothing else will ever say where it hung.
+                    time.sleep(LAST_WORDS)
                     process.kill_if_runs(-1, signal.SIGKILL, Verdict.STUCK)
 
     def _enforce_hard_limits(self, crew: Crew) -> None:

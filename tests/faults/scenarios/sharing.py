@@ -12,6 +12,9 @@ from tests.faults.scenarios.scenario import Scenario, Size
 from tests.faults.stage import Stage
 from tests.faults.stores import KINDS
 
+UNDER_WAY = 4.0
+"""Seconds that a body takes: a busy machine needs some of them to see that it runs."""
+
 
 def contention(stage: Stage, size: Size, title: str) -> Row:
     """Two workers take quick tasks, in batches, from one queue."""
@@ -25,7 +28,7 @@ def paused(stage: Stage, size: Size, title: str) -> Row:
     """A worker stands still beyond its lease, then goes on: its late settlement changes nothing."""
     stage.outlives_lease = True
     zombie = stage.worker()
-    sent = stage.send(2, 1.0, link=follow.s()) + stage.send(20, 0.0, link=follow.s())
+    sent = stage.send(2, UNDER_WAY, link=follow.s()) + stage.send(20, 0.0, link=follow.s())
     stage.until(lambda: len(stage.running()) == 2, "two tasks under way")
     with stage.outage():
         os.killpg(zombie.pid, signal.SIGSTOP)
