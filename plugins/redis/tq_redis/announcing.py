@@ -1,6 +1,7 @@
 """Announcements: Redis channels, as kombu names them, and short-lived lists for replies.
 
-A fanout is the channel `/DB.EXCHANGE`, a topic `/DB.EXCHANGE/ROUTING.KEY`, both with pub/sub. A direct channel is the
+A fanout is the channel `/DB.EXCHANGE`, a topic `/DB.EXCHANGE/ROUTING.KEY`, both with pub/sub; a fanout with a routing
+key is announced as a topic, for kombu listens there, and heard in both places. A direct channel is the
 list `KEY.EXCHANGE`, which a set of bindings names to kombu's senders. Source: kombu 5.7, `kombu.transport.redis`.
 """
 
@@ -59,11 +60,12 @@ class Announcing:
             return ReplySubscription(self._server, key, *self._binding(channel, pattern))
         name = self._channel(channel, "")
         if channel.kind == "fanout":
-            return ChannelSubscription(self._server, pack((b"SUBSCRIBE", name)))
+            every = pack((b"PSUBSCRIBE", f"{_escaped(name)}/*"))
+            return ChannelSubscription(self._server, pack((b"SUBSCRIBE", name)), every)
         if not set("*#") & set(pattern):
             return ChannelSubscription(self._server, pack((b"SUBSCRIBE", f"{name}/{pattern}")))
         wanted = pack((b"PSUBSCRIBE", f"{_escaped(name)}/{_glob(pattern)}"))
-        return ChannelSubscription(self._server, wanted, matcher(pattern))
+        return ChannelSubscription(self._server, wanted, hears=matcher(pattern))
 
     def _send(
         self, commands: Sequence[bytes], counts: Sequence[int], answers: list[Exception | None], until: float
@@ -92,7 +94,7 @@ class Announcing:
 
     def _channel(self, channel: Channel, routing_key: str) -> str:
         name = f"{self._prefix}/{self._server.address.db}.{channel.name}"
-        return f"{name}/{routing_key}" if channel.kind == "topic" and routing_key else name
+        return f"{name}/{routing_key}" if routing_key else name
 
     def _key(self, channel: Channel, routing_key: str) -> str:
         return f"{self._prefix}{routing_key}.{channel.name}"

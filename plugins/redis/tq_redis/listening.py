@@ -115,19 +115,21 @@ class RedisSubscription(Subscription):
 
 
 class ChannelSubscription(RedisSubscription):
-    """Hears what is published on a channel, or on channels of a pattern, of which `hears` wants some."""
+    """Hears what is published where `commands` subscribe to: a channel, or channels of a pattern, of which `hears`
+    wants some."""
 
-    def __init__(self, server: Server, command: bytes, hears: Callable[[str], bool] | None = None) -> None:
-        self._command = command
+    def __init__(self, server: Server, *commands: bytes, hears: Callable[[str], bool] | None = None) -> None:
+        self._commands = commands
         self._hears = hears
         self._alive = 0.0
         self._asked = False
         super().__init__(server)
 
     def _open(self, link: Link) -> None:
-        (reply,) = link.call(self._command, 1, time.monotonic() + _GRACE)
-        if isinstance(reply, Refused):
-            raise reply
+        commands = self._commands
+        for reply in link.call(b"".join(commands), len(commands), time.monotonic() + _GRACE):
+            if isinstance(reply, Refused):
+                raise reply
         self._alive, self._asked = time.monotonic(), False
 
     def _ask(self, link: Link, limit: int, seconds: float) -> float:
