@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tq.app import models
+from tq.app.drafts import draft_of
 from tq.app.options import check_call_options, given_options
 from tq.canvas.kinds import kind_of
 from tq.canvas.signature import Signature
@@ -16,6 +17,7 @@ from tq.client.result import AsyncResult
 from tq.errors import BrokerError, ImproperlyConfigured
 from tq.records import Envelope
 from tq.request import current_request
+from tq.wire.prepared import id_of
 
 if TYPE_CHECKING:
     from tq.app.app import TQ
@@ -41,7 +43,7 @@ def send_each(
     if app.conf.task_always_eager:
         return ResultSet([task.apply(args, **options) for args in calls], app)
     said = call_options(given) if given else NO_OPTIONS
-    return _in_batches(app, (_envelope(app, task, args, {}, said) for args in calls), said)
+    return _in_batches(app, _alike(app, task, calls, said), said)
 
 
 def send_many(app: TQ, signatures: Iterable[Signature], options: Mapping[str, Any]) -> ResultSet:
@@ -95,6 +97,18 @@ def _envelope(
     return app.envelope(task.name, task, args, kwargs, options)
 
 
+def _alike(
+    app: TQ, task: Task[..., Any], calls: Iterable[Sequence[Any]], options: CallOptions
+) -> Iterator[Envelope]:
+    draft = draft_of(app, task.name, task, options, current_request.get())
+    if draft is None or task.pydantic:
+        yield from (_envelope(app, task, args, {}, options) for args in calls)
+        return
+    for args in calls:
+        app.check_arguments(task, args, {})
+        yield draft.envelope(args, {})
+
+
 def _in_batches(app: TQ, envelopes: Iterator[Envelope], options: CallOptions) -> ResultSet:
     results: list[AsyncResult[Any]] = []
     while batch := list(islice(envelopes, BATCH)):
@@ -103,7 +117,7 @@ def _in_batches(app: TQ, envelopes: Iterator[Envelope], options: CallOptions) ->
         except BrokerError as exc:
             exc.add_note(f"{len(results)} calls were accepted before; up to {len(batch)} more may have been")
             raise
-        results += [AsyncResult(envelope.message.headers["id"], app) for envelope in batch]
+        results += [AsyncResult(id_of(envelope.message), app) for envelope in batch]
     parent = current_request.get()
     if parent is not None and options.add_to_parent and app.has_trail(parent):
         parent.children.extend(result.as_tuple() for result in results)

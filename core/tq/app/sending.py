@@ -11,6 +11,7 @@ import msgspec
 
 from tq.app import models
 from tq.app.connections import Connections
+from tq.app.drafts import CONSTANT, Draft, Seen, draft_of
 from tq.app.options import check_retry_options, given_options
 from tq.app.registry import TaskRegistry
 from tq.app.retries import following
@@ -26,7 +27,9 @@ from tq.records import Envelope
 from tq.request import Request, current_request
 from tq.wire.call import TaskCall
 from tq.wire.locks import lock_of
+from tq.wire.prepared import id_of
 from tq.wire.protocol import write_task
+from tq.wire.writer import origin
 
 if TYPE_CHECKING:
     from tq.app.task import Task
@@ -39,6 +42,7 @@ class Sending(Connections):
         super().__init__(settings)
         self.tasks: TaskRegistry = TaskRegistry()
         self._strict = strict
+        self._drafts: dict[str, Seen] = {}
 
     def publish_call(
         self,
@@ -54,6 +58,12 @@ class Sending(Connections):
         """
         options = call_options(given) if given else NO_OPTIONS
         parent = current_request.get()
+        if task is not None and parent is None and given.keys() <= CONSTANT:
+            draft = self._draft(task, options, given)
+            if draft is not None:
+                envelope = draft.envelope(args, kwargs)
+                self.publish([envelope], options)
+                return str(id_of(envelope.message))
         call, delay = self._call(name, task, args, kwargs, options, parent)
         if options.unique_for is None:
             self.publish([self._envelope(call, task, delay, options)], options)
@@ -66,6 +76,28 @@ class Sending(Connections):
         except TaskLocked as exc:
             return exc.task_id
         return call.id
+
+    def _draft(self, task: Task[..., Any], options: CallOptions, given: Mapping[str, Any]) -> Draft | None:
+        """The draft of a task's calls with these options, from the second call on that is like the one before."""
+        conf = self.conf
+        facts = (
+            given,
+            task,
+            self._reply_to(),
+            self._ignores(task),
+            conf.task_serializer,
+            conf.task_compression,
+            self.router,
+            origin(),
+        )
+        last = self._drafts.get(task.name)
+        if last is None or last.facts != facts:
+            self._drafts[task.name] = Seen(facts)
+            return None
+        if not last.drafted:
+            last.draft = draft_of(self, task.name, task, options, None)
+            last.drafted = True
+        return last.draft
 
     def envelope(
         self,
@@ -104,11 +136,14 @@ class Sending(Connections):
             kwargs,
             options,
             now=time.time(),
-            reply_to=self._oid if self.replies is None else self.replies.address(),
+            reply_to=self._reply_to(),
             ignore_result=self._ignores(task),
             parent=parent,
             zone=self.timezone,
         )
+
+    def _reply_to(self) -> str:
+        return self._oid if self.replies is None else self.replies.address()
 
     def _ignores(self, task: Task[..., Any] | None) -> bool | None:
         """None, for a task that is not known here, leaves it to the worker's own knowledge of the task."""

@@ -103,7 +103,7 @@ class Store:
 
     def accept(self, envelope: Envelope, raw: bytes) -> str:
         """Take a message, unless it was taken before; the owner of the lock that keeps it out, or nothing."""
-        task_id = str(envelope.message.headers.get("id"))
+        task_id = str(envelope.message.headers.get("id")) if envelope.unique else ""
         now = time.monotonic()
         if envelope.unique and self.seen.get(task_id, now) > now:
             return ""

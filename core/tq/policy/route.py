@@ -56,6 +56,8 @@ class Router:
         self._default_priority = default_priority
         self._steps = [_step(item, resolve) for item in _items(routes)]
         self._plain = Route(default_queue, priority=default_priority)
+        self.by_name = all(isinstance(step, _Table) for step in self._steps)
+        """Whether a route depends on the task's name and the options alone, never on the arguments."""
 
     def route(
         self,
@@ -122,10 +124,10 @@ def _step(item: Any, resolve: Callable[[str], Any] | None) -> RouteFunction:
     if isinstance(item, type) and hasattr(item, "route_for_task"):
         item = item()
     if isinstance(item, Mapping):
-        return _map_step(list(item.items()))
+        return _Table(list(item.items()))
     if isinstance(item, (list, tuple)):
         pairs: list[Any] = [item] if _is_pair(item) else list(item)
-        return _map_step(pairs)
+        return _Table(pairs)
     if hasattr(item, "route_for_task"):
         return _class_step(item)
 
@@ -142,20 +144,23 @@ def _class_step(router: Any) -> RouteFunction:
     return call
 
 
-def _map_step(pairs: Sequence[tuple[Any, RouteResult]]) -> RouteFunction:
-    exact: dict[str, RouteResult] = {}
-    patterns: list[tuple[re.Pattern[str], RouteResult]] = []
-    for pattern, route in pairs:
-        if isinstance(pattern, re.Pattern):
-            patterns.append((pattern, route))
-        elif any(char in pattern for char in "*?["):
-            patterns.append((re.compile(fnmatch.translate(pattern)), route))
-        else:
-            exact[pattern] = route
+class _Table:
+    """Routes by names and patterns of names; a name itself goes first."""
 
-    def call(name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any) -> RouteResult:
-        if name in exact:
-            return exact[name]
-        return next((route for pattern, route in patterns if pattern.match(name)), None)
+    def __init__(self, pairs: Sequence[tuple[Any, RouteResult]]) -> None:
+        self._exact: dict[str, RouteResult] = {}
+        self._patterns: list[tuple[re.Pattern[str], RouteResult]] = []
+        for pattern, route in pairs:
+            if isinstance(pattern, re.Pattern):
+                self._patterns.append((pattern, route))
+            elif any(char in pattern for char in "*?["):
+                self._patterns.append((re.compile(fnmatch.translate(pattern)), route))
+            else:
+                self._exact[pattern] = route
 
-    return call
+    def __call__(
+        self, name: str, args: Any, kwargs: Any, options: Mapping[str, Any], task: Any
+    ) -> RouteResult:
+        if name in self._exact:
+            return self._exact[name]
+        return next((route for pattern, route in self._patterns if pattern.match(name)), None)

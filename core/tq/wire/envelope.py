@@ -18,6 +18,7 @@ from tq.errors import EncodeError
 from tq.records import Envelope, Message, Notice, Undecodable
 from tq.wire.arrived import arrive
 from tq.wire.ids import new_id
+from tq.wire.prepared import Prepared, Template
 from tq.wire.saferepr import saferepr
 
 PARKED = "tq_parked"
@@ -51,6 +52,7 @@ class _In(
 
 
 _encode = msgspec.json.Encoder().encode
+_READY_AT = READY_AT.encode()
 _decode = msgspec.json.Decoder(_In).decode
 
 
@@ -61,17 +63,13 @@ def pack(envelope: Envelope, *, parked: bool | None = None, ready_at: float | No
     Raises `EncodeError` where a header or property has no JSON form.
     """
     message = envelope.message
-    properties = {
-        **message.properties,
-        "delivery_info": {
-            "exchange": envelope.exchange,
-            "routing_key": envelope.routing_key or envelope.queue,
-        },
-        "priority": envelope.priority or 0,
-        "body_encoding": "base64",
-        "delivery_tag": new_id(),
-    }
-    if envelope.delay > 0 if parked is None else parked:
+    parks = envelope.delay > 0 if parked is None else parked
+    if type(message) is Prepared and not parks and message.untouched and message.template is not None:
+        filled = _fill(envelope, message, message.template, ready_at)
+        if filled is not None:
+            return filled
+    properties = {**message.properties, **_added(envelope, new_id())}
+    if parks:
         properties[PARKED] = True
     if ready_at is not None:
         # A message that is sent again carries that of before, elsewhere.
@@ -84,6 +82,59 @@ def pack(envelope: Envelope, *, parked: bool | None = None, ready_at: float | No
         raise EncodeError(
             f"a header of task {message.headers.get('task')!r} has no JSON form: {exc}"
         ) from exc
+
+
+def _added(envelope: Envelope, tag: str) -> dict[str, Any]:
+    """The properties that a message gets on its way."""
+    return {
+        "delivery_info": {
+            "exchange": envelope.exchange,
+            "routing_key": envelope.routing_key or envelope.queue,
+        },
+        "priority": envelope.priority or 0,
+        "body_encoding": "base64",
+        "delivery_tag": tag,
+    }
+
+
+def _fill(envelope: Envelope, message: Prepared, template: Template, ready_at: float | None) -> bytes | None:
+    """What the message says that others of its template do not, and the rest. None where something in it, such as
+    lone surrogates, needs the long way."""
+    place = envelope.exchange, envelope.routing_key, envelope.queue, envelope.priority
+    written = template.written
+    try:
+        if written[0] != place:
+            written = template.written = place, _blank(envelope, message, template)
+        task_id = _encode(message.id)
+        args, kwargs = _encode(message.argsrepr), _encode(message.kwargsrepr)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    index = b"null" if message.index is None else b"%d" % message.index
+    return written[1] % (
+        binascii.b2a_base64(message.body, newline=False),
+        task_id,
+        index,
+        *((task_id,) if template.own_root else ()),
+        args,
+        kwargs,
+        task_id,
+        new_id().encode(),
+        b"" if ready_at is None else b',"%b":%b' % (_READY_AT, _encode(round(ready_at, 3))),
+    )
+
+
+def _blank(envelope: Envelope, message: Prepared, template: Template) -> bytes:
+    """The envelope with a `%b` for each thing in which messages of the template differ, in their order."""
+    marks = [f'"{new_id()}"' for _ in range(6)]
+    own, index, args, kwargs, correlation, tag = (mark.strip('"') for mark in marks)
+    model = Prepared(b"", b"", b"", template=template, id=own, argsrepr=args, kwargsrepr=kwargs)  # type: ignore[arg-type]
+    headers = template.headers_of(model) | {"group_index": index}
+    properties = {**template.properties_of(correlation), **_added(envelope, tag)}
+    out = _Out(b"", message.content_encoding, message.content_type, headers, properties)
+    text = _encode(out).replace(b"%", b"%%").replace(b'{"body":""', b'{"body":"%b"', 1)
+    for mark in marks[:-1]:
+        text = text.replace(mark.encode(), b"%b")
+    return text.removesuffix(b"}}").replace(tag.encode(), b"%b") + b"%b}}"
 
 
 def pack_notice(notice: Notice) -> bytes:

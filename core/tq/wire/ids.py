@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 _BATCH = 256
+_VARIANT = {digit: "89ab"[number % 4] for number, digit in enumerate("0123456789abcdef")}
 
 
 class _Ids:
@@ -33,12 +34,10 @@ class _Ids:
 
 def _uuids(count: int) -> list[str]:
     raw = os.urandom(16 * count).hex()
-    return [_form(raw[at : at + 32]) for at in range(0, len(raw), 32)]
-
-
-def _form(digits: str) -> str:
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    return [
+        f"{raw[at : at + 8]}-{raw[at + 8 : at + 12]}-4{raw[at + 13 : at + 16]}-{_VARIANT[raw[at + 16]]}{raw[at + 17 : at + 20]}-{raw[at + 20 : at + 32]}"
+        for at in range(0, len(raw), 32)
+    ]
 
 
 new_id: Callable[[], str] = _Ids()

@@ -73,7 +73,7 @@ def _headers(call: TaskCall) -> dict[str, Any]:
         "parent_id": call.parent_id,
         "argsrepr": saferepr(call.args) if call.argsrepr is None else call.argsrepr,
         "kwargsrepr": saferepr(call.kwargs) if call.kwargsrepr is None else call.kwargsrepr,
-        "origin": call.origin or _origin(),
+        "origin": call.origin or origin(),
         "ignore_result": call.ignore_result,
         "replaced_task_nesting": call.replaced_task_nesting,
         "stamped_headers": call.stamped_headers,
@@ -86,9 +86,10 @@ def _headers(call: TaskCall) -> dict[str, Any]:
 
 
 @functools.cache
-def _origin() -> str:
+def origin() -> str:
+    """Who writes messages: this process."""
     return f"gen{os.getpid()}@{socket.gethostname()}"
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_origin.cache_clear)
+    os.register_at_fork(after_in_child=origin.cache_clear)
