@@ -21,6 +21,8 @@ from tq_mongodb.tables import Tables
 logger = logging.getLogger("tq.mongodb")
 _FIRST_PAUSE = 0.005
 _MOST = 1000
+_DOUBT = 60.0
+"""Seconds after a lost answer during which a claim that hung in the line may still take effect."""
 
 
 class MongoConsumer(Consumer):
@@ -47,6 +49,8 @@ class MongoConsumer(Consumer):
         self._given = 0
         self._interrupted = False
         self._promoted = 0.0
+        self._doubtful = 0.0
+        """Until then (monotonic seconds) something may be lent to this consumer that it does not know: an answer was lost."""
 
     def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
         for _ in looks(wait, _FIRST_PAUSE, self._pause):
@@ -97,22 +101,48 @@ class MongoConsumer(Consumer):
         if beats is None:
             raise self._lost()
         self._promote()
+        if time.monotonic() < self._doubtful and (forgotten := self._forgotten(limit, beats)):
+            return self._hand_out(forgotten)
         found = self._store.run("receive messages", lambda db: self._candidates(db, limit))
         if not found:
             return []
         receipts = {self._given + at: document for at, document in enumerate(found)}
         self._given += len(found)
-        claimed = self._store.run("receive messages", lambda db: self._claim(db, receipts, beats))
-        if self._lives.beats(self.id) is None:
+        try:
+            claimed = self._store.run("receive messages", lambda db: self._claim(db, receipts, beats))
+            alive = self._lives.beats(self.id) is not None
+        except BrokerError:
+            self._doubtful = time.monotonic() + _DOUBT
+            raise
+        if not alive:
             # It was declared dead in the middle of this; nobody else knows what it claimed since then.
             self._lives.give_back(self.id, Verdict())
             raise self._lost()
-        taken = {receipt: document for receipt, document in receipts.items() if receipt in claimed}
+        return self._hand_out(
+            {receipt: document for receipt, document in receipts.items() if receipt in claimed}
+        )
+
+    def _hand_out(self, taken: dict[int, Document]) -> list[Delivery]:
         self._held |= {
-            receipt: {key: value for key, value in document.items() if key in ("_id", "uid")}
+            receipt: {"_id": document["_id"], "r": receipt}
+            | {k: document[k] for k in ("uid",) if k in document}
             for receipt, document in taken.items()
         }
         return [delivery_of(document, receipt) for receipt, document in taken.items()]
+
+    def _forgotten(self, limit: int, beats: int) -> dict[int, Document]:
+        """What is lent to this consumer and was never handed out, because the answer to the claim was lost."""
+        mine = {"c": self.id, "s": "lent"}
+
+        def find(db: Mongo) -> list[Document]:
+            table = self._tables.messages(db)
+            unknown = {**mine, "r": {"$nin": list(self._held)}}
+            found = list(table.find(unknown).sort("r", 1).limit(limit))
+            if found:
+                table.update_one({**mine, "r": found[0]["r"]}, {"$set": {"f": beats}})
+            return found
+
+        return {int(document["r"]): document for document in self._store.run("receive messages", find)}
 
     def _promote(self) -> None:
         if time.monotonic() < self._promoted + self._pause:

@@ -7,6 +7,7 @@ consumer holds is given back; what it claims in the middle of that, `maintain` f
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from tq.records import Action, Delivery
 from tq_mongodb.messages import DAY, RETURNED, Document, delivery_of, gone
 from tq_mongodb.store import Mongo, Store
 from tq_mongodb.tables import Tables
+
+_NOW: Document = {"$divide": [{"$toLong": "$$NOW"}, 1000]}
+"""In an expression: unix seconds by the server's clock."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -57,17 +61,25 @@ class Lives:
                     f"consumer id {consumer_id!r} was used before; take a new one", url=self._store.shown
                 ) from exc
 
+        asked = time.monotonic()
         self._store.run("register a consumer", insert)
+        if time.monotonic() - asked > lease / 3:
+            # The lease runs from the end of this call on, and a slow answer has used up a part of it.
+            self.beat(consumer_id, (), lease)
 
     def beat(self, consumer_id: str, running: Sequence[int], lease: float) -> bool:
         """Keep a consumer alive; False: it is dead."""
+        # By the clock of the server when it is done: it may have hung in the line for longer than the lease.
         change = {
-            "$set": {"lives": self._store.now() + lease, "running": list(running)},
-            "$inc": {"beats": 1},
+            "lives": {"$add": [_NOW, lease]},
+            "running": {"$literal": list(running)},
+            "beats": {"$add": ["$beats", 1]},
         }
         found = self._store.run(
             "keep a consumer alive",
-            lambda db: self._tables.consumers(db).update_one({"_id": consumer_id, "ended": False}, change),
+            lambda db: self._tables.consumers(db).update_one(
+                {"_id": consumer_id, "ended": False}, [{"$set": change}]
+            ),
         )
         return found.matched_count == 1
 
@@ -97,7 +109,7 @@ class Lives:
             "look for dead consumers",
             lambda db: list(self._tables.consumers(db).find({"ended": False, "lives": {"$lte": now}})),
         )
-        return [each for document in overdue for each in self._end_overdue(document, now, max_attempts)]
+        return [each for document in overdue for each in self._end_overdue(document, max_attempts)]
 
     def give_back_lost(self, max_attempts: int) -> list[Delivery]:
         """Give back what is lent to consumers that are dead: whoever ended them did not come so far."""
@@ -139,11 +151,16 @@ class Lives:
                 buried.append(delivery_of(document, document["r"]))
         return buried
 
-    def _end_overdue(self, document: Document, now: float, max_attempts: int) -> list[Delivery]:
+    def _end_overdue(self, document: Document, max_attempts: int) -> list[Delivery]:
         consumer_id = document["_id"]
         reason = f"consumer {consumer_id} died while running it, the last of {max_attempts} attempts"
         # A heartbeat that came since then counts: the count of beats must be the same.
-        same = {"_id": consumer_id, "ended": False, "lives": {"$lte": now}, "beats": document["beats"]}
+        same = {
+            "_id": consumer_id,
+            "ended": False,
+            "beats": document["beats"],
+            "$expr": {"$lte": ["$lives", _NOW]},
+        }
         verdict = Verdict(
             tuple(document["running"]), reason=reason, max_attempts=max_attempts, first=document["beats"]
         )

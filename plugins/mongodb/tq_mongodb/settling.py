@@ -31,7 +31,7 @@ class Settling:
 
     def acknowledge(self, consumer_id: str, held: Sequence[Document]) -> list[bool]:
         """End these; False for what the consumer does not hold any more."""
-        mine = {"c": consumer_id, "s": "lent"}
+        mine = {"c": consumer_id, "s": "lent", "r": {"$in": [each["r"] for each in held]}}
         plain = [each["_id"] for each in held if "uid" not in each]
         unique = [each["_id"] for each in held if "uid" in each]
         now = self._store.now() if unique else 0.0
@@ -52,9 +52,9 @@ class Settling:
     def settle(self, consumer_id: str, held: Document, settlement: Settlement) -> bool:
         """Requeue or bury one message; whether the consumer still held it."""
         change = self._change(settlement)
-        mine = {"_id": held["_id"], "c": consumer_id, "s": "lent"}
         found = self._store.run(
-            "settle a message", lambda db: self._tables.messages(db).update_one(mine, change)
+            "settle a message",
+            lambda db: self._tables.messages(db).update_one(_lent(consumer_id, held), change),
         )
         return found.matched_count == 1
 
@@ -65,13 +65,12 @@ class Settling:
         final: dict[str, Any] = {"action": settlement.action.value}
         if settlement.action is not Action.ACK:
             final["change"] = self._change(settlement)
-        mine = {"_id": held["_id"], "c": consumer_id, "s": "lent"}
         decision = {"$set": {"s": "commit", "txn": txn, "plan": final}, "$unset": {"c": ""}}
 
         def decide(db: Mongo) -> bool:
             table = self._tables.messages(db)
             table.insert_many(staged, ordered=False)
-            if not table.update_one(mine, decision).matched_count:
+            if not table.update_one(_lent(consumer_id, held), decision).matched_count:
                 table.delete_many({"txn": txn, "s": "staged"})
                 return False
             return True
@@ -147,6 +146,12 @@ class Settling:
         if settlement.delay > 0:
             return {"$set": delayed(self._store.now() + settlement.delay), "$unset": RETURNED}
         return {"$set": {"s": "ready"}, "$unset": RETURNED}
+
+
+def _lent(consumer_id: str, held: Document) -> Document:
+    """This message, while it is lent to this consumer under this receipt. The receipt keeps out what hung in a broken line:
+    by the time it arrives, the same message may have been given back and lent to the same consumer again."""
+    return {"_id": held["_id"], "c": consumer_id, "s": "lent", "r": held["r"]}
 
 
 def accepted(error: BulkWriteError, count: int) -> list[str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from tq.errors import (
     ImproperlyConfigured,
 )
 from tq.options import mask_url
+from tq_mongodb.clock import Clock
 from tq_mongodb.faults import FAULTS, explain, refused_login
 from tq_mongodb.options import Options, durability
 
@@ -29,8 +29,6 @@ T = TypeVar("T")
 Mongo = Database[dict[str, Any]]
 _INDEX_CONFLICTS = (85, 86)
 """IndexOptionsConflict, IndexKeySpecsConflict."""
-_CLOCK = 10.0
-"""Seconds for which what is known of the server's clock counts."""
 
 
 class Store:
@@ -56,7 +54,7 @@ class Store:
         self._lock = threading.Lock()
         self._database: Mongo | None = None
         self._prepared = False
-        self._offset = (0.0, 0.0)
+        self._clock = Clock(self._local_time)
 
     def run(self, doing: str, call: Callable[[Mongo], T], timeout: float | None = None) -> T:
         """`call` the database; `doing` completes "cannot ...". Raises `BrokerError` or `BackendError`."""
@@ -71,12 +69,7 @@ class Store:
 
     def now(self) -> float:
         """Unix seconds by the server's clock."""
-        measured, offset = self._offset
-        if not measured or time.monotonic() > measured + _CLOCK:
-            hello = self.run("read the clock", lambda db: db.command("hello"))
-            offset = hello["localTime"].timestamp() - time.time()
-            self._offset = (time.monotonic(), offset)
-        return time.time() + offset
+        return self._clock.now()
 
     def fail(self, error: Exception, doing: str) -> Exception:
         """The error to raise."""
@@ -98,6 +91,10 @@ class Store:
         """Leave inherited connections to the parent process: closing them would take locks of its threads."""
         self._lock = threading.Lock()
         self._database = None
+
+    def _local_time(self) -> float:
+        hello = self.run("read the clock", lambda db: db.command("hello"))
+        return float(hello["localTime"].timestamp())
 
     def _ready(self) -> Mongo:
         with self._lock:
