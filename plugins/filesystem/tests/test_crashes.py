@@ -12,7 +12,8 @@ import pytest
 from tq.records import Action, Revocation
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle
 from tq.testing.forks import in_child
-from tq_filesystem import FilesystemBroker
+from tq_filesystem import FilesystemBroker, shelf
+from tq_filesystem.place import Place
 
 STEPS = ("rename", "link", "unlink", "mkdir", "open", "write", "rmdir")
 Work = Callable[[BrokerKit], None]
@@ -84,7 +85,20 @@ def test_a_publisher_that_dies_sent_a_message_whole_or_not(tmp_path: Path) -> No
     def check(kit: BrokerKit) -> None:
         assert what_waits(kit) in (["a", "b", "c"], ["a", "b", "c", "new"], ["a", "b", "c", "new", "next"])
 
-    assert every_step(tmp_path, lend, publish, check) > 8
+    assert every_step(tmp_path, lend, publish, check) > 7
+
+
+def test_messages_of_a_publisher_that_died_before_it_rang_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "UNTOLD", 0.05)
+    kit = BrokerKit(FilesystemBroker, f"filesystem://{tmp_path}", {}, 1.0)
+    consumer = kit.consumer(kit.broker(), "q")
+    assert not consumer.receive(9, 0.0)
+    monkeypatch.setattr(Place, "ring", lambda place, queue: None)
+    lend(kit)
+    assert ids(consumer.receive(9, 30.0)) == ["a", "b", "c"]
+    kit.close()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -45,25 +45,33 @@ class Arrivals:
         self._place = place
 
     def publish(self, envelope: Envelope, arrival: Arrival) -> None:
-        """Put one message into its queue. Raises `EncodeError`."""
+        """Put one message into its queue; `settled` has to follow for it. Raises `EncodeError`."""
         raw = pack(envelope)
-        queue = self._place.open_queue(arrival.queue)
+        self._place.open_queue(arrival.queue)
         if arrival.mark and size(self._place.unique / arrival.mark) >= 0:
             return
         aside = self._place.files.write(raw)
         try:
-            self.enter(aside, arrival)
+            self.enter(aside, arrival, flush=False)
         except BaseException:
-            aside.unlink(missing_ok=True)
+            self._place.files.remove(aside)
             raise
-        self._place.ring(queue)
 
-    def enter(self, source: Path, arrival: Arrival) -> None:
+    def settled(self, queue: str, *, ready: bool, delayed: bool) -> None:
+        """Have the disk take the names that a batch has put into a queue, and tell readers once for all of them."""
+        path = self._place.open_queue(queue)
+        for folder, used in (("ready", ready), ("delayed", delayed)):
+            if used:
+                self._place.files.flush(path / folder)
+        self._place.ring(path)
+
+    def enter(self, source: Path | str, arrival: Arrival, *, flush: bool = True) -> None:
         """Move a file to where it waits; harmless where it is gone."""
         queue = self._place.open_queue(arrival.queue)
         name = waiting_name(arrival.label, arrival.due)
         if not arrival.mark:
-            self._place.files.move(source, target(queue, name))
+            folder = "delayed" if arrival.due else "ready"
+            self._place.files.move(source, f"{queue}/{folder}/{name}", flush=flush)
             return
         between = queue / "arriving" / f"{arrival.mark}.{name}"
         if self._place.files.move(source, between):
@@ -101,9 +109,9 @@ def waiting_name(label: str, due: int) -> str:
     return f"{due:020}-{label}" if due else label
 
 
-def target(queue: Path, name: str) -> Path:
+def target(queue: Path, name: str) -> str:
     """The path of a message of this name in its queue."""
-    return queue / ("ready" if read_label(name) else "delayed") / name
+    return f"{queue}/{'ready' if read_label(name) else 'delayed'}/{name}"
 
 
 def due_of(name: str) -> tuple[int, Label] | None:

@@ -70,7 +70,16 @@ class FilesystemBroker(Broker):
     def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
         now = time.time_ns()
         clock = self._now() if any(envelope.delay > 0 for envelope in batch) else 0.0
-        return [self._publish(envelope, now, number, clock) for number, envelope in enumerate(batch)]
+        answers = [self._publish(envelope, now, number, clock) for number, envelope in enumerate(batch)]
+        accepted: dict[str, list[int]] = {}
+        for at, envelope in enumerate(batch):
+            if answers[at] is None:
+                accepted.setdefault(envelope.queue, []).append(at)
+        for queue, places in accepted.items():
+            error = self._settled(queue, [batch[at].delay > 0 for at in places])
+            if error is not None:
+                answers = [error if at in places else answer for at, answer in enumerate(answers)]
+        return answers
 
     def consumer(self, queues: Sequence[str], consumer_id: str, *, lease: float) -> Consumer:
         with broker_faults(self._folder, "register a consumer"):
@@ -195,6 +204,14 @@ class FilesystemBroker(Broker):
                 self._arrivals.publish(envelope, arrival_of(envelope, now, number, clock))
         except EncodeError as exc:
             return PublishError(f"cannot publish to queue {envelope.queue!r}: {exc}", url=self._folder)
+        except BrokerError as exc:
+            return exc
+        return None
+
+    def _settled(self, queue: str, delayed: Sequence[bool]) -> BrokerError | None:
+        try:
+            with broker_faults(self._folder, "publish a message"):
+                self._arrivals.settled(queue, ready=not all(delayed), delayed=any(delayed))
         except BrokerError as exc:
             return exc
         return None

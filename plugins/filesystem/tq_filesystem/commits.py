@@ -47,7 +47,7 @@ class Commits:
         self._arrivals = arrivals
         self._letters = letters
 
-    def settle(self, held: Path, envelopes: Sequence[Envelope], plan: Plan) -> bool:
+    def settle(self, held: Path | str, envelopes: Sequence[Envelope], plan: Plan) -> bool:
         """Publish and settle; False: the message was not there any more, and nothing was done.
 
         Raises `EncodeError`, and then nothing was done either.

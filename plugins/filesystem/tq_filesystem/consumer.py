@@ -48,7 +48,8 @@ class FilesystemConsumer(Consumer):
         self._commits = commits
         self._pause = pause
         self._shelves = [Shelf(place, name) for name in dict.fromkeys(queues)]
-        self._held: dict[int, Lent] = {}
+        self._held: dict[int, tuple[Lent, str]] = {}
+        """What the name of each says, and its path, by receipt."""
         self._given = 0
         self._interrupted = False
 
@@ -93,11 +94,21 @@ class FilesystemConsumer(Consumer):
                 delivery = self._take_one(best, label, name, token="0" if taken else beat.token)
             except OSError:
                 if taken:
-                    return taken
+                    break
                 raise
             if delivery is not None:
                 taken.append(delivery)
+        self._keep(taken)
         return taken
+
+    def _keep(self, taken: Sequence[Delivery]) -> None:
+        """Have the disk know who holds these. Where it does not, a loss of power gives them back, so they are handed out."""
+        if not taken:
+            return
+        try:
+            self._place.files.flush(self._path)
+        except OSError as exc:
+            logger.warning("the disk did not confirm what consumer %s took: %s", self.id, exc)
 
     def _best(self) -> Shelf | None:
         heads = [
@@ -107,20 +118,20 @@ class FilesystemConsumer(Consumer):
 
     def _take_one(self, shelf: Shelf, label: Label, name: str, *, token: str) -> Delivery | None:
         lent = Lent(self._given, token, shelf.key, label)
-        path = self._path / str(lent)
+        path, waiting = f"{self._path}/{lent}", f"{shelf.path}/ready/{name}"
         try:
-            if not self._place.files.move(shelf.path / "ready" / name, path):
+            if not self._place.files.move(waiting, path, flush=False):
                 return None
         except FileNotFoundError as exc:
             raise LeaseLost(f"consumer {self.id} was declared dead while it received") from exc
         try:
             raw = read(path)
         except OSError:
-            self._place.files.move(path, shelf.path / "ready" / name)
+            self._place.files.move(path, waiting)
             raise
         if raw is None:
             raise LeaseLost(f"consumer {self.id} was declared dead while it received")
-        self._held[lent.receipt] = lent
+        self._held[lent.receipt] = lent, path
         self._given += 1
         return Delivery(unpack(raw), shelf.name, lent.receipt, label.attempt, len(raw))
 
@@ -128,11 +139,11 @@ class FilesystemConsumer(Consumer):
 
     def _settle(self, settlement: Settlement, number: int) -> bool:
         receipt = int(settlement.delivery.receipt)
-        lent = self._held.get(receipt)
-        if lent is None:
+        held = self._held.get(receipt)
+        if held is None:
             # Settled before, unless it never was this consumer's.
             return receipt < self._given and self._lives.last(self._path) is not None
-        path = self._path / str(lent)
+        lent, path = held
         done = (
             self._with_others(settlement, lent, path)
             if settlement.publish
@@ -144,7 +155,7 @@ class FilesystemConsumer(Consumer):
         del self._held[receipt]
         return True
 
-    def _alone(self, settlement: Settlement, lent: Lent, path: Path) -> bool:
+    def _alone(self, settlement: Settlement, lent: Lent, path: str) -> bool:
         if settlement.action is Action.ACK:
             return self._place.files.remove(path)
         if settlement.action is Action.DEAD:
@@ -157,7 +168,7 @@ class FilesystemConsumer(Consumer):
             self._place.ring(queue)
         return moved
 
-    def _with_others(self, settlement: Settlement, lent: Lent, path: Path) -> bool:
+    def _with_others(self, settlement: Settlement, lent: Lent, path: str) -> bool:
         if self._lives.last(self._path) is None:
             return False
         now, clock = time.time_ns(), self._place.now()

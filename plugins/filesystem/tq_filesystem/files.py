@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
+
+from tq.wire.ids import new_id
 
 
 class Files:
@@ -24,9 +25,9 @@ class Files:
             self.folder(path.parent)
         path.mkdir(self._mode, exist_ok=True)
 
-    def write(self, data: bytes) -> Path:
-        """A new file aside, with a name that nobody else has."""
-        path = self.aside / secrets.token_hex(12)
+    def write(self, data: bytes) -> str:
+        """A new file aside, with a name that nobody else has; its path."""
+        path = f"{self.aside}/{new_id()}"
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode & 0o666)
         except FileNotFoundError:
@@ -39,7 +40,7 @@ class Files:
             if self._sync:
                 os.fsync(handle)
         except BaseException:
-            path.unlink(missing_ok=True)
+            self.remove(path)
             raise
         finally:
             os.close(handle)
@@ -51,7 +52,7 @@ class Files:
         try:
             os.rename(aside, path)
         except BaseException:
-            aside.unlink(missing_ok=True)
+            self.remove(aside)
             raise
         self.flush(path.parent)
 
@@ -63,19 +64,23 @@ class Files:
         except FileExistsError:
             return False
         finally:
-            aside.unlink(missing_ok=True)
+            self.remove(aside)
         self.flush(path.parent)
         return True
 
-    def move(self, source: Path | str, target: Path | str) -> bool:
-        """Rename; whether the source was there. Raises `FileNotFoundError` where the target's folder is not."""
+    def move(self, source: Path | str, target: Path | str, *, flush: bool = True) -> bool:
+        """Rename; whether the source was there. Raises `FileNotFoundError` where the target's folder is not.
+
+        Without `flush` the caller has the disk take the folder's names, once for a batch.
+        """
         try:
             os.rename(source, target)
         except FileNotFoundError:
             if os.path.lexists(source):
                 raise
             return False
-        self.flush(Path(target).parent)
+        if flush and self._sync:
+            self.flush(Path(target).parent)
         return True
 
     def remove(self, path: Path | str) -> bool:
@@ -97,7 +102,7 @@ class Files:
             os.utime(clock)
         return os.stat(clock).st_mtime
 
-    def flush(self, folder: Path) -> None:
+    def flush(self, folder: Path | str) -> None:
         """Let the disk have the names in a folder."""
         if not self._sync:
             return
@@ -111,10 +116,18 @@ class Files:
 def read(path: Path | str) -> bytes | None:
     """All of a file, or None."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
+    try:
+        # Whose size is told needs no second read to learn that it is over. None of tq's grows once it has its name.
+        parts, left = [], os.fstat(handle).st_size or 1
+        while left > 0 and (part := os.read(handle, left)):
+            parts.append(part)
+            left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(handle)
 
 
 def names(folder: Path | str) -> list[str]:

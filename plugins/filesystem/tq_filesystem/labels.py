@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from urllib.parse import quote, unquote
 
 import msgspec
+
+from tq.wire.ids import new_id
 
 _PLAIN = re.compile(r"[A-Za-z0-9_%-]{1,80}")
 _DIGEST = "%%"
@@ -35,7 +36,7 @@ class Label(msgspec.Struct, frozen=True, order=True):
 
 def new_label(priority: int | None, arrival: int, number: int = 0) -> Label:
     """The label of a new message."""
-    return Label(9 - min(max(priority or 0, 0), 9), arrival, number, secrets.token_hex(4), 1)
+    return Label(9 - min(max(priority or 0, 0), 9), arrival, number, new_id()[:8], 1)
 
 
 def read_label(text: str) -> Label | None:

@@ -22,7 +22,7 @@ class Letters:
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def bury(self, path: Path, lent: Lent, reason: str) -> bool:
+    def bury(self, path: Path | str, lent: Lent, reason: str) -> bool:
         """Move a lent message to the dead letters; whether it was still there."""
         queue = self._place.queue(lent.queue_key)
         name = f"{time.time_ns():020}-{secrets.token_hex(4)}.{lent.label}"

@@ -38,11 +38,13 @@ class Place:
         self.commits = root / "commits"
         self.unique = root / "unique"
         self.revocations = root / "revocations"
-        self._known: set[str] = set()
+        self._opened = False
+        self._queues: dict[str, Path] = {}
+        """The folders of the queues that are there, by name."""
 
     def open(self) -> None:
         """Make the folders that all need."""
-        if "" in self._known:
+        if self._opened:
             return
         shared = (
             self.consumers,
@@ -55,7 +57,7 @@ class Place:
         )
         for folder in (self.files.aside, *shared):
             self.files.folder(folder)
-        self._known.add("")
+        self._opened = True
 
     def queue(self, key: str) -> Path:
         """The folder of a queue."""
@@ -63,15 +65,17 @@ class Place:
 
     def open_queue(self, name: str) -> Path:
         """The folder of a queue, made where it is missing."""
+        known = self._queues.get(name)
+        if known is not None:
+            return known
         key = key_of(name)
         found = self.queue(key)
-        if key not in self._known:
-            self.open()
-            for folder in _FOLDERS:
-                self.files.folder(found / folder)
-            if name_of(key) is None:
-                self.files.put(found / ".name", name.encode())
-            self._known.add(key)
+        self.open()
+        for folder in _FOLDERS:
+            self.files.folder(found / folder)
+        if name_of(key) is None:
+            self.files.put(found / ".name", name.encode())
+        self._queues[name] = found
         return found
 
     def queue_name(self, key: str) -> str:
@@ -79,8 +83,8 @@ class Place:
         return name_of(key) or (read(self.queue(key) / ".name") or key.encode()).decode()
 
     def ring(self, queue: Path) -> None:
-        """Say that a message came into a queue."""
-        bell = queue / "bell"
+        """Say that messages came into a queue. Nothing is lost where nobody does: readers look now and then."""
+        bell = f"{queue}/bell"
         if ring(bell) >= _LOUD:
             os.truncate(bell, 0)
 

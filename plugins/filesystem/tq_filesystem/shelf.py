@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 import msgspec
@@ -11,23 +12,28 @@ from tq_filesystem.files import names, size
 from tq_filesystem.labels import Label, key_of, read_label
 from tq_filesystem.place import Place
 
+UNTOLD = 2.0
+"""Seconds after which a reader lists a queue that seems empty, though no bell rang: who should have rung may have died."""
+
 
 class Shelf:
-    """A queue that is listed again only when its bell has grown. Belongs to one thread. Raises `OSError`."""
+    """A queue that is listed again when its bell has grown, and now and then. Belongs to one thread. Raises `OSError`."""
 
     def __init__(self, place: Place, name: str) -> None:
         self.name = name
         self.key = key_of(name)
         self.path = place.queue(self.key)
         self._place = place
+        self._bell = f"{self.path}/bell"
         self._heard = -2
         self._ready: deque[tuple[Label, str]] = deque()
         self._next_due: int | None = None
+        self._listed = 0.0
 
     def look(self) -> None:
         """Learn what came, and make ready what is due."""
-        heard = size(self.path / "bell")
-        if heard != self._heard:
+        heard = size(self._bell)
+        if heard != self._heard or (not self._ready and time.monotonic() > self._listed + UNTOLD):
             # The bell is read first: what comes while the folders are listed rings it again.
             self._heard = heard
             self._next_due = self.promote()
@@ -62,5 +68,6 @@ class Shelf:
         return later
 
     def _list(self) -> None:
+        self._listed = time.monotonic()
         labels = [(read_label(name), name) for name in names(self.path / "ready")]
         self._ready = deque(sorted((label, name) for label, name in labels if label is not None))
