@@ -15,7 +15,6 @@ from typing import Any, Final
 from tq.errors import BrokerError, EncodeError
 from tq.events.clock import Clock
 from tq.events.event import Event, Written, encoded, message_of, messages, utc_offset, written
-from tq.events.steps import TaskEvent
 from tq.records import Message
 
 logger = logging.getLogger("tq.events")
@@ -38,7 +37,7 @@ COMPLAIN: Final = 60.0
 
 
 class Dispatcher:
-    """`send` takes well under a microsecond more than making a dictionary, never waits and never raises.
+    """`send` and `add` never wait for the broker and never raise; `add` takes a fraction of a microsecond.
 
     `guard` is held while the broker is talked to. Its thread starts with the first event; a forked child needs a
     dispatcher of its own.
@@ -59,17 +58,19 @@ class Dispatcher:
         self.dropped = 0
         """Events that nobody will see."""
         self.sent = 0
+        self.pid: Final = os.getpid()
+        self.offset: Final = utc_offset()
+        self.next_number = count(self.clock.forward()).__next__
+        """The clock of this process, which meets that of the others at each flush: every event would be dear."""
         self._publish = publish
         self._every = every
         self._guard = guard or nullcontext()
-        self._pid = os.getpid()
-        self._offset = utc_offset()
-        self._next_number = count(self.clock.forward()).__next__
-        """The clock of this process, which meets that of the others at each flush: every event would be dear."""
         self._waiting: deque[Written] = deque(maxlen=most)
         self._enough = min(AT_ONCE, most)
         self._some = threading.Event()
         self._many = threading.Event()
+        self._rests = True
+        """Whether the thread waits for a first event. Not `Event.is_set`, which would cost as much as an event."""
         self._thread: threading.Thread | None = None
         self._ended = False
         self._complained = -COMPLAIN
@@ -79,40 +80,37 @@ class Dispatcher:
         """Have an event sent soon; the fields of the protocol are added."""
         self.put(self.event(type, fields))
 
-    def stamp(self) -> tuple[str, float, int, int, float]:
-        """Who, where and when, for a `TaskEvent`."""
-        return self.hostname, self._offset, self._pid, self._next_number(), time.time()
-
     def event(self, type: str, fields: dict[str, Any]) -> Event:
         """The whole event."""
         return {
             "type": type,
             "hostname": self.hostname,
-            "utcoffset": self._offset,
-            "pid": self._pid,
-            "clock": self._next_number(),
+            "utcoffset": self.offset,
+            "pid": self.pid,
+            "clock": self.next_number(),
             "timestamp": time.time(),
             **fields,
         }
 
-    def put(self, event: Event | TaskEvent) -> None:
+    def put(self, event: Event) -> None:
         """Have it sent soon; where too many wait, the oldest is dropped."""
         try:
-            # At once: bytes that wait are less to keep, and to take up again, than an object with its fields.
             ready = written(event)
         except EncodeError as exc:
             self.dropped += 1
             logger.warning("the event %.100r is dropped: %s", event, exc)
             return
+        self.add(ready)
+
+    def add(self, ready: Written) -> None:
+        """The same for what is ready to be sent."""
         waiting = self._waiting
-        before = len(waiting)
+        if len(waiting) >= self._enough:
+            self.dropped += len(waiting) == waiting.maxlen
+            self._many.set()
         waiting.append(ready)
-        if not self._some.is_set():
+        if self._rests:
             self._wake()
-        if before >= self._enough:
-            self.dropped += before == waiting.maxlen
-            if not self._many.is_set():
-                self._many.set()
 
     def send_now(self, type: str, **fields: Any) -> None:
         """Send one event and wait for the broker. Raises `BrokerError`, and `EncodeError`."""
@@ -128,7 +126,7 @@ class Dispatcher:
         events = [take() for _ in range(len(self._waiting))]
         if not events:
             return True
-        self._next_number = count(self.clock.adjust(self._next_number())).__next__
+        self.next_number = count(self.clock.adjust(self.next_number())).__next__
         batches = messages(events, self.hostname)
         try:
             with self._guard:
@@ -158,6 +156,7 @@ class Dispatcher:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="tq-events", daemon=True)
             self._thread.start()
+        self._rests = False
         self._some.set()
 
     def _run(self) -> None:
@@ -168,6 +167,7 @@ class Dispatcher:
             self._many.wait(pause)
             self._some.clear()
             self._many.clear()
+            self._rests = True
             pause = self._every
             if not self._flush_safely():
                 self._some.set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,8 +20,8 @@ from tq.wire.json import JsonSerializer
 from tq.wire.saferepr import saferepr
 
 Event = dict[str, Any]
-Written = bytes | tuple[str, bytes]
-"""A task event, or the routing key of another and what it says."""
+Written = TaskEvent | msgspec.Raw | tuple[str, bytes]
+"""A task event as a record or in JSON, or the routing key of another event and its JSON."""
 EXCHANGE: Final = "celeryev"
 EVERYTHING: Final = "#"
 """The pattern of all routing keys."""
@@ -33,6 +33,8 @@ LONGEST_TEXT: Final = 16384
 
 _encode = msgspec.json.Encoder(enc_hook=saferepr).encode
 _json: Final = JsonSerializer()
+_NO_FORM: Final = (TypeError, ValueError, OverflowError, RecursionError)
+"""What the encoder raises."""
 
 
 def utc_offset() -> float:
@@ -40,34 +42,36 @@ def utc_offset() -> float:
     return (time.altzone if time.localtime().tm_isdst else time.timezone) / 3600
 
 
-def written(event: Event | TaskEvent) -> Written:
-    """One event, ready to be put into a message. Raises `EncodeError` for fields that have no form in JSON."""
-    if isinstance(event, TaskEvent):
-        return encoded(event)
+def written(event: Event) -> Written:
+    """One event, written at once, for its fields may change. Raises `EncodeError` where they have no form in JSON."""
     raw = encoded(event)
-    return raw if event["type"].startswith("task-") else (event["type"].replace("-", "."), raw)
+    kind: str = event["type"]
+    return msgspec.Raw(raw) if kind.startswith("task-") else (kind.replace("-", "."), raw)
 
 
-def encoded(event: Event | TaskEvent) -> bytes:
+def encoded(event: Event | TaskEvent | msgspec.Raw) -> bytes:
     """Its JSON. Raises `EncodeError`."""
     try:
         return _encode(event)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except _NO_FORM:
         return _escaped(event)
 
 
-def messages(events: Iterable[Written], hostname: str) -> list[tuple[str, Message]]:
+def messages(events: Sequence[Written], hostname: str) -> list[tuple[str, Message]]:
     """Routing keys and messages: task events in lists, any other by itself."""
-    out: list[tuple[str, Message]] = []
-    batch: list[bytes] = []
-    for event in events:
-        if isinstance(event, bytes):
-            batch.append(event)
-        else:
-            out.append((event[0], message_of(event[1], hostname)))
+    others = [event for event in events if type(event) is tuple]
+    batch = [event for event in events if type(event) is not tuple]
+    out = [(key, message_of(raw, hostname)) for key, raw in others]
     for at in range(0, len(batch), MOST):
-        out.append((MULTI, message_of(b"[%b]" % b",".join(batch[at : at + MOST]), hostname)))
+        out.append((MULTI, message_of(_list_of(batch[at : at + MOST]), hostname)))
     return out
+
+
+def _list_of(batch: Sequence[Written]) -> bytes:
+    try:
+        return _encode(batch)
+    except _NO_FORM:
+        return b"[%b]" % b",".join(map(encoded, batch))  # type: ignore[arg-type]
 
 
 def message_of(body: bytes, hostname: str) -> Message:
@@ -75,7 +79,7 @@ def message_of(body: bytes, hostname: str) -> Message:
     return Message({"hostname": hostname}, {"delivery_mode": 1}, body)
 
 
-def _escaped(event: Event | TaskEvent) -> bytes:
+def _escaped(event: Event | TaskEvent | msgspec.Raw) -> bytes:
     """By the standard library, which writes lone surrogates and numbers of any size."""
     try:
         return json.dumps(event, default=_plain).encode()

@@ -12,7 +12,7 @@ import msgspec
 
 
 class TaskEvent(msgspec.Struct, tag_field="type", gc=False):
-    """What all of them have; the first five come from `Dispatcher.stamp`."""
+    """What all of them have; the first five say who, where and when."""
 
     hostname: str
     utcoffset: float

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from time import time
+
 from tq.errors import Retry
 from tq.events.dispatcher import Dispatcher
 from tq.events.event import shortened
@@ -15,18 +18,25 @@ class TaskEvents:
     """Each method is called in the place of the hook of its name. `dispatcher` is that of this process."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
-        self.dispatcher = dispatcher
+        self._dispatcher = dispatcher
+        self._add = dispatcher.add
+        who = self._who = (dispatcher.hostname, dispatcher.offset, dispatcher.pid)
+        # Made for each task that runs: what is the same for all is put in beforehand.
+        self._received = partial(Received, *who)
+        self._started = partial(Started, *who)
+        self._succeeded = partial(Succeeded, *who)
 
     def task_received(self, request: Request) -> None:
         """task-received."""
-        call, dispatcher = request.call, self.dispatcher
-        dispatcher.put(
-            Received(
-                *dispatcher.stamp(),
+        call = request.call
+        self._add(
+            self._received(
+                self._dispatcher.next_number(),
+                time(),
                 call.id,
                 call.task,
-                _shown(call.argsrepr, call.args),
-                _shown(call.kwargsrepr, call.kwargs),
+                shortened(call.argsrepr) if call.argsrepr else saferepr(call.args),
+                shortened(call.kwargsrepr) if call.kwargsrepr else saferepr(call.kwargs),
                 call.retries,
                 call.root_id,
                 call.parent_id,
@@ -37,13 +47,12 @@ class TaskEvents:
 
     def task_prerun(self, request: Request) -> None:
         """task-started."""
-        dispatcher = self.dispatcher
-        dispatcher.put(Started(*dispatcher.stamp(), request.call.id))
+        self._add(self._started(self._dispatcher.next_number(), time(), request.call.id))
 
     def task_success(self, request: Request, result: object, runtime: float) -> None:
         """task-succeeded."""
-        dispatcher = self.dispatcher
-        dispatcher.put(Succeeded(*dispatcher.stamp(), request.call.id, saferepr(result), runtime))
+        shown = "None" if result is None else saferepr(result)
+        self._add(self._succeeded(self._dispatcher.next_number(), time(), request.call.id, shown, runtime))
 
     def task_failure(self, request: Request, exception: BaseException, traceback: str) -> None:
         """task-failed."""
@@ -55,25 +64,20 @@ class TaskEvents:
 
     def task_retry(self, request: Request, reason: Retry) -> None:
         """task-retried."""
-        dispatcher = self.dispatcher
-        dispatcher.put(Retried(*dispatcher.stamp(), request.id, saferepr(reason.exc or reason), ""))
+        self._add(Retried(*self._stamp(), request.id, saferepr(reason.exc or reason), ""))
 
     def task_revoked(self, task_id: str, name: str, reason: str) -> None:
         """task-revoked."""
-        dispatcher = self.dispatcher
         terminated, expired = reason == "terminated", reason == "expired"
-        dispatcher.put(Revoked(*dispatcher.stamp(), task_id, terminated, None, expired))
+        self._add(Revoked(*self._stamp(), task_id, terminated, None, expired))
 
     def task_rejected(self, request: Request, reason: str, requeue: bool) -> None:
         """task-rejected."""
-        dispatcher = self.dispatcher
-        dispatcher.put(Rejected(*dispatcher.stamp(), request.id, requeue))
+        self._add(Rejected(*self._stamp(), request.id, requeue))
 
     def _failed(self, task_id: str, exception: str, traceback: str) -> None:
-        dispatcher = self.dispatcher
-        dispatcher.put(Failed(*dispatcher.stamp(), task_id, exception, shortened(traceback)))
+        self._add(Failed(*self._stamp(), task_id, exception, shortened(traceback)))
 
-
-def _shown(text: str | None, value: object) -> str:
-    """Arguments as their sender wrote them, who may have hidden some, else as they are."""
-    return shortened(text) if text else saferepr(value)
+    def _stamp(self) -> tuple[str, float, int, int, float]:
+        """Who, where and when."""
+        return *self._who, self._dispatcher.next_number(), time()
