@@ -39,7 +39,7 @@ def flower(request: pytest.FixtureRequest, url: str, start_monitor: StartCelery)
 @pytest.fixture(scope="module")
 def worker(workers: Workers, flower: Flower) -> Program:
     """A worker of tq, and Flower knows it."""
-    program = workers.start("-E", "-n", NODE, "-Q", "flowery", "-c", "2", pool="prefork")
+    program = workers.start("-E", "-n", NODE, "-Q", "flowery,still", "-c", "2", pool="prefork")
     eventually(lambda: flower.get("workers?status=1").get(NODE) is True, "the worker's events in Flower")
     eventually(lambda: NODE in flower.get("workers?refresh=1"), "the worker in Flower")
     return program
@@ -56,7 +56,7 @@ def test_the_worker_is_shown_with_all_that_flower_asks_for(flower: Flower, shown
     assert set(found) >= LOOKS
     assert found["stats"]["pool"]["max-concurrency"] == 2
     assert "shop.add" in found["registered"]
-    assert [queue["name"] for queue in found["active_queues"]] == ["flowery"]
+    assert [queue["name"] for queue in found["active_queues"]] == ["flowery", "still"]
     for page in ("", "workers", f"worker/{NODE}"):
         assert NODE in flower.page(page)
     assert flower.page("healthcheck") == "OK"
@@ -91,9 +91,9 @@ def test_the_worker_is_steered(flower: Flower, shown: Callable[[], Any]) -> None
     eventually(lambda: "shop.add [rate_limit=20/s]" in shown()["registered"], "the rate limit")
     flower.post("task/timeout/shop.add", workername=NODE, soft="10", hard="20")
     flower.post(f"worker/queue/add-consumer/{NODE}", queue="flowery-too")
-    eventually(lambda: len(shown()["active_queues"]) == 2, "the second queue")
+    eventually(lambda: len(shown()["active_queues"]) == 3, "the third queue")
     flower.post(f"worker/queue/cancel-consumer/{NODE}", queue="flowery-too")
-    eventually(lambda: len(shown()["active_queues"]) == 1, "one queue")
+    eventually(lambda: len(shown()["active_queues"]) == 2, "two queues")
     flower.post(f"worker/pool/restart/{NODE}")
 
 
@@ -134,13 +134,14 @@ def test_lengths_of_queues_are_shown_and_the_worker_is_shut_down(
 ) -> None:
     flower.post(f"worker/shutdown/{NODE}")
     assert worker.wait() == 0
+    # Into a queue of their own: a terminated task may have come back to the other one when its worker went.
     for number in range(3):
-        tq.send_task("shop.add", [number, 1], queue="flowery")
+        tq.send_task("shop.add", [number, 1], queue="still")
 
     def waiting() -> Any:
         found = flower.get("queues/length")["active_queues"]
-        return {queue["name"]: queue.get("messages") for queue in found}.get("flowery")
+        return {queue["name"]: queue.get("messages") for queue in found}.get("still")
 
     # RabbitMQ counts its queues every few seconds.
     eventually(lambda: waiting() == 3, lambda: f"3 messages, not {waiting()}")
-    assert "flowery" in flower.page("broker")
+    assert "still" in flower.page("broker")
