@@ -206,12 +206,14 @@ class Channel(msgspec.Struct, frozen=True):
 
     `kind`: "fanout", everybody who listens hears all; "topic", by patterns of the routing key, in which `*` is one
     word between dots and `#` any number of them; "direct", who asked for exactly that routing key. `durable` matters
-    to brokers whose exchanges have to be declared.
+    to brokers whose exchanges have to be declared. `key` of a fanout: what kombu's listeners are bound with, which is
+    part of the channel's name on Redis.
     """
 
     name: str
     kind: str = "fanout"
     durable: bool = False
+    key: str = ""
 
 
 class Notice(msgspec.Struct, frozen=True):

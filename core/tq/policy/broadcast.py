@@ -13,16 +13,18 @@ from tq.records import Channel, Envelope, Lock, Notice, Queue, Settlement
 
 
 class Broadcasts:
-    """The broadcasts that an app declares. `default_key` is the routing key where nobody says one: Celery's workers
-    on Redis listen to that of their app."""
+    """The broadcasts that an app declares. `default_key` binds those that name no routing key: Celery's workers on Redis
+    hear that of their app alone."""
 
     def __init__(self, queues: Iterable[Queue] = (), *, default_key: str = "celery") -> None:
-        declared = [queue for queue in queues if queue.broadcast]
         self.channels: Mapping[str, Channel] = {
-            queue.name: Channel(queue.exchange or queue.name, "fanout", durable=True) for queue in declared
+            queue.name: Channel(
+                queue.exchange or queue.name, "fanout", durable=True, key=queue.routing_key or default_key
+            )
+            for queue in queues
+            if queue.broadcast
         }
         """By the name that tasks are routed to."""
-        self._keys = {queue.name: queue.routing_key or default_key for queue in declared}
 
     def __contains__(self, queue: str) -> bool:
         return queue in self.channels
@@ -74,7 +76,8 @@ class Broadcasts:
         """Announce envelopes whose queues are broadcasts. Raises `BrokerUnavailable`, `ImproperlyConfigured`."""
         for envelope in batch:
             self.check(broker, envelope.queue)
-        return broker.announce([self._notice(envelope) for envelope in batch], timeout=timeout)
+        notices = [Notice(self.channels[envelope.queue], envelope.message) for envelope in batch]
+        return broker.announce(notices, timeout=timeout)
 
     def parted(self, done: Sequence[Settlement]) -> tuple[Sequence[Settlement], Sequence[Envelope]]:
         """Settlements without what they have to announce, and that."""
@@ -88,10 +91,6 @@ class Broadcasts:
     def _without(self, settlement: Settlement) -> Settlement:
         left = tuple(each for each in settlement.publish if each.queue not in self.channels)
         return msgspec.structs.replace(settlement, publish=left)
-
-    def _notice(self, envelope: Envelope) -> Notice:
-        key = envelope.routing_key or self._keys[envelope.queue]
-        return Notice(self.channels[envelope.queue], envelope.message, key)
 
 
 NO_BROADCASTS = Broadcasts()

@@ -1,7 +1,7 @@
 """Announcements: Redis channels, as kombu names them, and short-lived lists for replies.
 
-A fanout is the channel `/DB.EXCHANGE`, a topic `/DB.EXCHANGE/ROUTING.KEY`, both with pub/sub; a fanout with a routing
-key is announced as a topic, for kombu listens there, and heard in both places. A direct channel is the
+A fanout is the channel `/DB.EXCHANGE`, a topic `/DB.EXCHANGE/ROUTING.KEY`, both with pub/sub. A fanout whose listeners
+are bound with a key is announced at `/DB.EXCHANGE/KEY`, where kombu listens, and heard in both places. A direct channel is the
 list `KEY.EXCHANGE`, which a set of bindings names to kombu's senders. Source: kombu 5.7, `kombu.transport.redis`.
 """
 
@@ -60,8 +60,8 @@ class Announcing:
             return ReplySubscription(self._server, key, *self._binding(channel, pattern))
         name = self._channel(channel, "")
         if channel.kind == "fanout":
-            every = pack((b"PSUBSCRIBE", f"{_escaped(name)}/*"))
-            return ChannelSubscription(self._server, pack((b"SUBSCRIBE", name)), every)
+            names = dict.fromkeys((name, self._channel(channel, "", plain=True)))
+            return ChannelSubscription(self._server, *(pack((b"SUBSCRIBE", each)) for each in names))
         if not set("*#") & set(pattern):
             return ChannelSubscription(self._server, pack((b"SUBSCRIBE", f"{name}/{pattern}")))
         wanted = pack((b"PSUBSCRIBE", f"{_escaped(name)}/{_glob(pattern)}"))
@@ -92,9 +92,10 @@ class Announcing:
             pack((b"PEXPIRE", key, UNREAD)),
         ]
 
-    def _channel(self, channel: Channel, routing_key: str) -> str:
+    def _channel(self, channel: Channel, routing_key: str, *, plain: bool = False) -> str:
         name = f"{self._prefix}/{self._server.address.db}.{channel.name}"
-        return f"{name}/{routing_key}" if routing_key else name
+        key = routing_key if channel.kind == "topic" else channel.key
+        return f"{name}/{key}" if key and not plain else name
 
     def _key(self, channel: Channel, routing_key: str) -> str:
         return f"{self._prefix}{routing_key}.{channel.name}"
