@@ -4,6 +4,7 @@ from __future__ import annotations
 
 pytest_plugins = (
     "tests.interruptible",
+    "tests.late",
     "tests.services.fixtures",
     "tests.slow_first",
     "tests.untested",

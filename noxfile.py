@@ -56,14 +56,20 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests of all parts on real servers and print the coverage; arguments go to pytest."""
+    """Run the tests of all parts on real servers; arguments go to pytest."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.services.install")
+    session.run("python", "-m", "tests.run", *PARALLEL, "--durations=30", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the tests with a tracer, a quarter slower, and print the coverage; arguments go to pytest."""
     _install(session, "test")
     session.run("python", "-m", "tests.services.install")
     # The pools' tests run without the tracer (tests/untraced.py), so figures for them would mean nothing.
     measured = [f"--cov={package}" for package in PACKAGES if package not in UNTRACED_PACKAGES]
-    session.run(
-        "pytest", *PARALLEL, *measured, "--cov-report=term:skip-covered", "--durations=30", *session.posargs
-    )
+    session.run("pytest", *PARALLEL, *measured, "--cov-report=term:skip-covered", *session.posargs)
 
 
 @nox.session

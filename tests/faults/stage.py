@@ -16,7 +16,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.row import LEASE, RECOVERY, Row
 from tests.faults.runs import Book, Fault, Run, Tally, tally
 from tests.faults.stores import LEASES, QUEUE, Servers, Store
-from tests.processes import Ledger, Program, Workers, eventually
+from tests.processes import Ledger, NotInTime, Program, Workers, eventually
 from tq import group
 from tq.records import QueueStats
 
@@ -131,12 +131,15 @@ class Stage:
         return [r for r in self.runs() if r.end is None and now - r.start >= since and _lives(r.pid)]
 
     def ended(self, count: int, seconds: float = 300.0) -> None:
-        """Wait until so many executions have ended."""
-        eventually(
-            lambda: self.book().ends >= count,
-            lambda: f"{count} ends; {len(self.runs())} started",
-            seconds=seconds,
-        )
+        """Wait until so many executions have ended; what does not end is lost, and no matter of time."""
+        try:
+            eventually(
+                lambda: self.book().ends >= count,
+                lambda: f"{count} ends; {len(self.runs())} started",
+                seconds=seconds,
+            )
+        except NotInTime as exc:
+            raise AssertionError(str(exc)) from exc
 
     def recovered(self, since: float, seconds: float = 60.0) -> float:
         """Wait until a task has started after `since`, and return how long after (seconds)."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.processes.eventually import eventually
+from tests.processes.eventually import NotInTime, eventually
 from tests.processes.ledger import Ledger
 from tests.processes.program import Program
 from tests.processes.worker import Workers
 
-__all__ = ["Ledger", "Program", "Workers", "eventually"]
+__all__ = ["Ledger", "NotInTime", "Program", "Workers", "eventually"]

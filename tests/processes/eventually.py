@@ -10,6 +10,10 @@ T = TypeVar("T")
 GENEROUS = 60.0
 
 
+class NotInTime(AssertionError):
+    """A condition did not hold within its time."""
+
+
 def eventually(
     condition: Callable[[], T],
     what: str | Callable[[], str],
@@ -24,7 +28,7 @@ def eventually(
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(
+            raise NotInTime(
                 f"not within {seconds:g} s: {what() if callable(what) else what}; last {value!r:.2000}"
             )
         time.sleep(every)
