@@ -7,9 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tq.app import models
-from tq.app.drafts import draft_of
+from tq.app.drafts import Drafts, draft_of
 from tq.app.options import check_call_options, given_options
 from tq.canvas.kinds import kind_of
+from tq.canvas.launch import Step
 from tq.canvas.signature import Signature
 from tq.client.call import NO_OPTIONS, CallOptions, call_options
 from tq.client.groups import ResultSet
@@ -54,9 +55,19 @@ def send_many(app: TQ, signatures: Iterable[Signature], options: Mapping[str, An
     check_call_options(options)
     if app.conf.task_always_eager:
         return ResultSet([_single(each).apply(**options) for each in signatures], app)
-    return _in_batches(
-        app, (_signed(app, _single(each), options) for each in signatures), call_options(options)
+    drafts = Drafts(
+        app,
+        lambda step: _signed(app, step, options),
+        lambda step, task: draft_of(
+            app, step.task, task, _said(app, step, task, options), current_request.get()
+        ),
     )
+    steps = (_step(_single(each)) for each in signatures)
+    return _in_batches(app, map(drafts.envelope, steps), call_options(options))
+
+
+def _step(signature: Signature) -> Step:
+    return Step(signature.task, signature.args, signature.kwargs, signature.options)
 
 
 def _single(signature: Signature) -> Signature:
@@ -69,13 +80,16 @@ def _single(signature: Signature) -> Signature:
     )
 
 
-def _signed(app: TQ, signature: Signature, options: Mapping[str, Any]) -> Envelope:
-    task = app.tasks.get(signature.task)
+def _signed(app: TQ, step: Step, options: Mapping[str, Any]) -> Envelope:
+    task = app.tasks.get(step.task)
+    return _envelope(app, task or step.task, step.args, step.kwargs, _said(app, step, task, options))
+
+
+def _said(app: TQ, step: Step, task: Task[..., Any] | None, options: Mapping[str, Any]) -> CallOptions:
     own = task.call_options() if task is not None else {}
-    given = given_options(own, {**app.known_options(signature.options), **options})
-    _refuse_what_is_for_one(signature.task, given)
-    said = call_options(given) if given else NO_OPTIONS
-    return _envelope(app, task or signature.task, signature.args, signature.kwargs, said)
+    given = given_options(own, {**app.known_options(step.options), **options})
+    _refuse_what_is_for_one(step.task, given)
+    return call_options(given) if given else NO_OPTIONS
 
 
 def _refuse_what_is_for_one(name: str, given: Mapping[str, Any]) -> None:

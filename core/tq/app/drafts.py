@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tq.canvas.launch import Step
 from tq.client.call import CallOptions
 from tq.records import Envelope
 from tq.request import Request
@@ -66,6 +67,63 @@ class Seen:
         self.facts = facts
         self.draft: Draft | None = None
         self.drafted = False
+
+
+class Drafts:
+    """Envelopes of steps, of which those that differ in ids, arguments and places alone share a draft.
+
+    `alone` makes the envelope of one step by itself, `draft` the draft of steps like it, where there can be one.
+    """
+
+    def __init__(
+        self,
+        app: Sending,
+        alone: Callable[[Step], Envelope],
+        draft: Callable[[Step, Task[..., Any] | None], Draft | None],
+    ) -> None:
+        self._app = app
+        self._alone = alone
+        self._make = draft
+        self._last: Step | None = None
+        self._draft: Draft | None = None
+        self._drafted = False
+
+    def envelope(self, step: Step) -> Envelope:
+        """The envelope that `alone` would make; raises what it would raise."""
+        if self._last is None or not _alike(step, self._last):
+            self._last, self._draft, self._drafted = step, None, False
+            return self._alone(step)
+        task = self._app.tasks.get(step.task)
+        if not self._drafted:
+            self._drafted = True
+            self._draft = None if task is not None and task.pydantic else self._make(step, task)
+        if self._draft is None:
+            return self._alone(step)
+        if task is not None:
+            self._app.check_arguments(task, step.args, step.kwargs)
+        options = step.options
+        return self._draft.envelope(
+            step.args, step.kwargs, options.get("task_id"), options.get("group_index")
+        )
+
+
+_OWN: Mapping[str, type] = {"task_id": str, "group_index": int}
+_COMPARED = frozenset({str, int, float, bool})
+
+
+def _alike(step: Step, last: Step) -> bool:
+    options, others = step.options, last.options
+    if step.task != last.task or options.keys() != others.keys():
+        return False
+    for name, value in options.items():
+        if name in _OWN:
+            if type(value) is not _OWN[name]:
+                return False
+        elif value is not others[name] and not (
+            type(value) in _COMPARED and type(others[name]) in _COMPARED and value == others[name]
+        ):
+            return False
+    return True
 
 
 def draft_of(

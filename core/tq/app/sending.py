@@ -11,7 +11,7 @@ import msgspec
 
 from tq.app import models
 from tq.app.connections import Connections
-from tq.app.drafts import CONSTANT, Draft, Seen, draft_of
+from tq.app.drafts import CONSTANT, Draft, Drafts, Seen, draft_of
 from tq.app.options import check_retry_options, given_options
 from tq.app.registry import TaskRegistry
 from tq.app.retries import following
@@ -225,17 +225,23 @@ class Sending(Connections):
         """The message of one call of a canvas. What `follows` a task is stored once, however often that task
         runs; not so what replaced a task, for it has the id of a message that was there before."""
         task = self.tasks.get(step.task)
-        own = task.call_options() if task is not None else {}
-        given = self.known_options(step.options)
         args, kwargs = step.args, step.kwargs
         if task is not None and not follows:
             self.check_arguments(task, args, kwargs)
             if task.pydantic:
                 args, kwargs = models.dump_arguments(args, kwargs)
-        unique = follows and not given.get("replaced_task_nesting")
-        options = call_options({"unique": unique, **given_options(own, given)})
+        options = self._step_options(step, task, follows)
         call, delay = self._call(step.task, task, args, kwargs, options)
         return self._envelope(call, task, delay, options)
+
+    def _step_draft(self, step: Step, task: Task[..., Any] | None) -> Draft | None:
+        return draft_of(self, step.task, task, self._step_options(step, task, follows=False), None)
+
+    def _step_options(self, step: Step, task: Task[..., Any] | None, follows: bool) -> CallOptions:
+        own = task.call_options() if task is not None else {}
+        given = self.known_options(step.options)
+        unique = follows and not given.get("replaced_task_nesting")
+        return call_options({"unique": unique, **given_options(own, given)})
 
     def publish_steps(
         self, steps: Sequence[Step], options: Mapping[str, Any], *, follows: bool = False
@@ -246,7 +252,11 @@ class Sending(Connections):
             retry_policy=options.get("retry_policy"),
             timeout=options.get("timeout"),
         )
-        self.publish([self.step_envelope(step, follows=follows) for step in steps], said)
+        if follows:
+            self.publish([self.step_envelope(step, follows=True) for step in steps], said)
+            return
+        drafts = Drafts(self, self.step_envelope, self._step_draft)
+        self.publish([drafts.envelope(step) for step in steps], said)
 
     def known_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a signature without those that only its sender knows; Celery freezes empty places too."""
