@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -132,9 +132,10 @@ class Consumer(ABC):
         settled = self.settle(batch) if batch else ()
         return settled, self.receive(limit, wait) if limit else ()
 
-    def keep(self) -> None:
+    def keep(self, running: Collection[int] = ()) -> None:
         """Extend timers of messages or connections. Called from another thread of the same process about
-        every third of the lease, for brokers without `Cap.LEASE`."""
+        every third of the lease, for brokers without `Cap.LEASE`. `running` are receipts, where they are integers,
+        of what runs now: should the process die, these are to be charged."""
 
     @abstractmethod
     def interrupt(self) -> None:

@@ -258,7 +258,7 @@ class InlineEngine:
 
     def _keep(self) -> None:
         try:
-            self._link.keep()
+            self._link.keep([self._seat])
         except BrokerError as exc:
             logger.warning("could not extend the lease: %s", exc)
 

@@ -10,12 +10,12 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tq import states
 from tq.contracts.broker import Broker, Cap, Consumer
-from tq.contracts.pool import StopMode
+from tq.contracts.pool import Seat, StopMode
 from tq.contracts.results import ResultBackend
 from tq.errors import (
     BackendError,
@@ -37,7 +37,7 @@ logger = logging.getLogger("tq.worker")
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts to reach a server, at most."""
 _PAUSE = 0.05
-_SURE = 0.6
+SURE = 0.6
 """Of a lease: heartbeats come every third of it, so what was lent less long ago is ours still. No turn waits longer."""
 _UNWRITABLE = (PublishError, SerializationError, BackendError)
 """Errors that trying again does not help."""
@@ -97,11 +97,11 @@ class Link:
         if consumer is not None:
             consumer.interrupt()
 
-    def keep(self) -> None:
-        """Extend per-message timers where the broker has such."""
+    def keep(self, seats: Iterable[Seat]) -> None:
+        """Extend per-message timers where the broker has such, and tell what runs on these seats."""
         consumer = self._consumer
         if consumer is not None:
-            consumer.keep()
+            consumer.keep([receipt for receipt in (seat.receipt for seat in seats) if receipt >= 0])
 
     def parked(self) -> list[tuple[float, Delivery]]:
         """What it keeps until it is due, and when that is (monotonic seconds)."""
@@ -150,7 +150,7 @@ class Link:
                 if (
                     deliveries
                     and not self.beats_itself
-                    and time.monotonic() - asked > self._stores.lease * _SURE
+                    and time.monotonic() - asked > self._stores.lease * SURE
                 ):
                     self._hand_back(consumer, deliveries)
                     return ()

@@ -354,7 +354,7 @@ class SlotsEngine:
         if self._link.beats_itself and time.monotonic() - self._kept > self._keep_every:
             self._kept = time.monotonic()
             try:
-                self._link.keep()
+                self._link.keep(self._seats)
             except BrokerError as exc:
                 logger.warning("could not extend the lease: %s", exc)
 

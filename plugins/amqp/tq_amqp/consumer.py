@@ -7,7 +7,8 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -82,13 +83,14 @@ class AmqpConsumer(Consumer):
         with self._access:
             return self._guarded(lambda: self._turn(batch, limit, time.monotonic() + wait), doing)
 
-    def keep(self) -> None:
+    def keep(self, running: Collection[int] = ()) -> None:
         # Whoever has the lock talks to the server, which keeps the connection alive as well.
         if self._access.acquire(blocking=False):
             try:
                 if self._session is not None:
                     self._give_back_strays(self._session)
                     self._session.look()
+                    self._note(self._session, running)
             except _ABANDONED as exc:
                 raise self._server.broker_error(exc, "keep the connection of a consumer") from exc
             finally:
@@ -102,9 +104,14 @@ class AmqpConsumer(Consumer):
             if not self._closed:
                 self._closed = True
                 session, self._session = self._session, None
+                noted = [held.suspect for held in self._held.values() if held.suspect]
                 self._held.clear()
                 if session is not None:
-                    session.wire.close(time.monotonic() + _PARTING)
+                    until = time.monotonic() + _PARTING
+                    if noted:
+                        with contextlib.suppress(*_ABANDONED):  # then the server has it all back already
+                            session.outlet.publish(session.suspects.end(noted), until)
+                    session.wire.close(until)
                 self._bell.close()
 
     # -- one turn ------------------------------------------------------------------------------------------
@@ -210,8 +217,20 @@ class AmqpConsumer(Consumer):
         replies = self._replies()
         if replies is not None and isinstance(message, Message):
             replies.remember_caller(message)
-        self._held[receipt] = Held(incoming.tag, returns if isinstance(returns, int) else 0, suspect)
-        return Delivery(message, queue, receipt, died + 1, len(incoming.body))
+        delivery = Delivery(message, queue, receipt, died + 1, len(incoming.body))
+        self._held[receipt] = Held(
+            delivery, incoming.tag, returns if isinstance(returns, int) else 0, suspect
+        )
+        return delivery
+
+    def _note(self, session: Session, running: Collection[int]) -> None:
+        """A body that runs for so long is worth a note: then its holder's death counts, though nobody reports it."""
+        for receipt in running:
+            held = self._held.get(receipt)
+            if held is not None and not held.suspect:
+                suspect = identity(held.delivery.message, held.delivery.queue)
+                session.suspects.note(suspect, name_of(self.id, receipt), self._patience())
+                self._held[receipt] = replace(held, suspect=suspect)
 
     def _give_back_strays(self, session: Session) -> None:
         session.give_back([incoming.tag for _, incoming in session.strays()])

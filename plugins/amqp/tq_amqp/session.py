@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tq.records import Delivery
 from tq_amqp.outlet import Outlet
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.channel import Channel, Incoming
@@ -24,6 +25,7 @@ class Held:
     """A delivery that was handed out: its number on the channel, how often its queue took it back, and what its
     notes say of it where it is a suspect."""
 
+    delivery: Delivery
     tag: int
     returns: int = 0
     suspect: str = ""

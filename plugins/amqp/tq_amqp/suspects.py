@@ -4,8 +4,9 @@ The server says of a message only that it was handed out before, and that is als
 order. So a message that comes again is a suspect: it is handed out alone, after a note BEGIN, and with its settlement
 goes a note END. A BEGIN without an END is a holder that died. The notes lie in a stream, which keeps them for a day
 and lets everybody read them all; whoever has written BEGIN reads until it sees it. Messages that come for the first
-time cost nothing. Of them a worker that outlives its child writes a BEGIN in the child's place, or OVER
-where the message is to run no more. Where nobody is left to do so, the first death of a holder is not counted.
+time cost nothing. Of them a BEGIN is written once the body has run for a while; and a worker that outlives its child
+writes one in the child's place, or OVER where the message is to run no more. Where a whole worker dies soon after the
+start of a body that never ran before, the death is not counted.
 """
 
 from __future__ import annotations
@@ -58,10 +59,10 @@ def identity(message: Message | Undecodable, queue: str) -> str:
     return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def note_death(outlet: Outlet, message: str, run: str, until: float, *, over: bool) -> None:
+def note_death(outlet: Outlet, message: str, run: str, until: float, *, over: bool) -> bool:
     """Write what a holder that is gone would have had to say: that it ran the message; `over`: for the last time.
 
-    Raises `Down`, and the error of a note that was refused. Does nothing on a server without streams.
+    Raises `Down`, and the error of a note that was refused. False on a server without streams, where it does nothing.
     """
     try:
         outlet.declarer.plain(STREAM, until, **_ARGUMENTS)
@@ -69,10 +70,11 @@ def note_death(outlet: Outlet, message: str, run: str, until: float, *, over: bo
         if exc.code == INTERNAL_ERROR:
             raise
         logger.warning(_UNCOUNTED, STREAM, exc.text)
-        return
+        return False
     for error in outlet.publish([_out(_Note(message, run, over))], until):
         if error is not None:
             raise error
+    return True
 
 
 def name_of(consumer_id: str, receipt: int | str) -> str:
@@ -106,6 +108,10 @@ class Suspects:
                 raise channel.closed
             self._read(channel)
         return None if message in self._over else len(self._open[message]) - 1
+
+    def note(self, message: str, run: str, until: float) -> None:
+        """Note what runs for the first time, and has for long."""
+        self._usable = self._usable and note_death(self._outlet, message, run, until, over=False)
 
     def end(self, messages: Iterable[str]) -> list[Outgoing]:
         """The notes that go with the settlements of suspects."""

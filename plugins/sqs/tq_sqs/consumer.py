@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from queue import Empty, SimpleQueue
 
 from tq.contracts.broker import Consumer
@@ -81,7 +81,7 @@ class SqsConsumer(Consumer):
     def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
         return self._settling.settle(batch) if batch else ()
 
-    def keep(self) -> None:
+    def keep(self, running: Collection[int] = ()) -> None:
         self._holding.keep()
 
     def interrupt(self) -> None:

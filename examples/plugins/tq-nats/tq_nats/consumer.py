@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -217,7 +217,7 @@ class NatsConsumer(Consumer):
             await self._letters.bury(client, lent.queue, lent.raw, reason)
         await _answer(answers, client)
 
-    def keep(self) -> None:
+    def keep(self, running: Collection[int] = ()) -> None:
         self._link.run("extend the lease", self._held.keep)
 
     # -- ending --------------------------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""Deaths of whole workers, of which nobody is left to report: what had run for a while is charged, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from plugins.amqp.tests.conftest import Open, send
+from tests.faults.proxy import Proxy
+from tests.services.rabbitmq import RabbitmqServer
+from tq.records import Action, Settlement
+from tq.testing.broker_kit import envelope, ids
+
+
+@pytest.fixture
+def line(shared_rabbitmq: RabbitmqServer) -> Iterator[Proxy]:
+    proxy = Proxy(shared_rabbitmq.port)
+    yield proxy
+    proxy.close()
+
+
+def test_the_death_of_a_whole_worker_charges_what_ran_for_a_while(
+    open_broker: Open, rabbitmq_url: str, line: Proxy, shared_rabbitmq: RabbitmqServer
+) -> None:
+    broker = open_broker()
+    send(broker, envelope("q", "runs"), envelope("q", "waits"))
+    url = rabbitmq_url.replace(f":{shared_rabbitmq.port}", f":{line.port}")
+    with closing(open_broker(url=url).consumer(["q"], "a", lease=30)) as holder:
+        held = holder.receive(2, 30.0)
+        assert ids(held) == ["runs", "waits"]
+        holder.keep([int(held[0].receipt)])
+        line.cut()
+        with closing(broker.consumer(["q"], "b", lease=30)) as other:
+            attempts: dict[str, int] = {}
+            while len(attempts) < 2:
+                for delivery in other.receive(2, 30.0):
+                    attempts[ids([delivery])[0]] = delivery.attempt
+                    other.settle([Settlement(delivery)])
+    assert attempts == {"runs": 2, "waits": 1}
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_what_a_living_worker_gives_back_is_not_charged(open_broker: Open, closes: bool) -> None:
+    broker = open_broker()
+    send(broker, envelope("q", "runs"))
+    with closing(broker.consumer(["q"], "a", lease=30)) as holder:
+        (held,) = holder.receive(1, 30.0)
+        holder.keep([int(held.receipt)])
+        if not closes:
+            assert list(holder.settle([Settlement(held, Action.REQUEUE)])) == [True]
+    with closing(broker.consumer(["q"], "b", lease=30)) as other:
+        (again,) = other.receive(1, 30.0)
+        assert again.attempt == 1
+        other.settle([Settlement(again)])
