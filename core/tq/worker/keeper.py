@@ -11,6 +11,7 @@ from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool
 from tq.errors import BackendError, BrokerError
 from tq.records import Heartbeat
+from tq.worker.link import SURE
 from tq.worker.setup import WorkerSetup
 from tq.worker.terminations import Terminations
 from tq.worker.watchdog import Watchdog
@@ -91,24 +92,27 @@ class Keeper:
     def _tick(self) -> None:
         stores = self._setup.stores
         self._setup.losses.settle()
-        self._beat()
+        if not self._beat():
+            return
         dead = stores.broker.maintain(stores.queues, max_attempts=self._setup.losses.max_attempts)
         if dead:
             self._setup.losses.quarantined(dead, "the worker that ran it died")
         self._watchdog.look()
         self._terminations.tick()
 
-    def _beat(self) -> None:
+    def _beat(self) -> bool:
+        """False: it took so long that it has to be repeated before `maintain`, which would take our own consumers for
+        dead; so would it after one that failed, which stays due."""
         stores = self._setup.stores
         if Cap.LEASE not in stores.broker.capabilities:
-            return
-        beats = beats_of(self._pool)
+            return True
+        beats, began = beats_of(self._pool), time.monotonic()
         # Told early as well: after a crash, only what the last heartbeat named is charged with an attempt.
-        if beats and (beats != self._told or time.monotonic() >= self._due):
-            due = time.monotonic() + stores.lease / 3
-            # A beat that failed stays due: `maintain` comes after it, and would take our own consumers for dead.
-            stores.broker.heartbeat(beats, lease=stores.lease)
-            self._told, self._due = beats, due
+        if not beats or (beats == self._told and began < self._due):
+            return True
+        stores.broker.heartbeat(beats, lease=stores.lease)
+        self._told, self._due = beats, began + stores.lease / 3
+        return time.monotonic() < began + stores.lease * SURE
 
 
 def beats_of(pool: Pool) -> Sequence[Heartbeat]:

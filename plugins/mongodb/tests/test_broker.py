@@ -9,18 +9,19 @@ import pymongo
 import pytest
 
 from tests.services.mongodb import MongodbServer
-from tests.services.served import OnMongodb
+from tests.services.served import BehindProxy, OnMongodb
 from tq.testing import BrokerConformance
 from tq.testing.broker_kit import BrokerKit
 from tq_mongodb import MongoBroker
 
 
-class TestMongoBroker(OnMongodb, BrokerConformance):
+class TestMongoBroker(OnMongodb, BehindProxy, BrokerConformance):
     """MongoDB as broker."""
 
     broker_class = MongoBroker
     many = 100
     model_examples = 4
+    proxied = "?directConnection=true"
 
     @pytest.fixture
     def broker_options(self) -> Mapping[str, Any]:

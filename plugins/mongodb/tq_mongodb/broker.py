@@ -107,10 +107,13 @@ class MongoBroker(Broker):
         self._store.after_fork()
 
     def maintain(self, queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Delivery]:
+        # First, for it comes after a heartbeat of the same worker: by the time that a line which hung lets the others
+        # pass, that worker's own leases may be over.
+        buried = self._lives.end_overdue(max_attempts)
         self._settling.maintain()
         if queues:
             promote(self._store, self._tables, queues)
-        buried = self._lives.end_overdue(max_attempts) + self._lives.give_back_lost(max_attempts)
+        buried += self._lives.give_back_lost(max_attempts)
         if time.monotonic() > self._swept + _SWEEP:
             self._swept = time.monotonic()
             self._settling.sweep()
