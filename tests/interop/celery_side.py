@@ -12,7 +12,8 @@ from typing import Any
 
 from celery import Celery, chain, group  # type: ignore[import-not-found,unused-ignore]
 from celery.result import AsyncResult  # type: ignore[import-not-found,unused-ignore]
-from kombu import serialization  # type: ignore[import-not-found,unused-ignore]
+from kombu import Queue, serialization  # type: ignore[import-not-found,unused-ignore]
+from kombu.common import Broadcast  # type: ignore[import-not-found,unused-ignore]
 
 from tests.interop import bodies
 
@@ -33,6 +34,8 @@ ALSO = os.environ.get("TQ_TEST_ACCEPT")
 app = make_app(**({"accept_content": ["json", ALSO], "result_serializer": ALSO} if ALSO else {}))
 if "TQ_TEST_MAX_PRIORITY" in os.environ:
     app.conf.task_queue_max_priority = int(os.environ["TQ_TEST_MAX_PRIORITY"])
+if "TQ_TEST_BROADCAST" in os.environ:
+    app.conf.task_queues = (Queue("celery"), Broadcast(os.environ["TQ_TEST_BROADCAST"]))
 app.set_default()  # Flower asks for results without saying of which app
 old = make_app(task_protocol=1)
 
@@ -46,6 +49,11 @@ class Client:
     def send(self, name: str, args: Any = (), kwargs: Any = None, **options: Any) -> str:
         """Send one task, return its id."""
         return str(self._send(app, name, args, kwargs, options).id)
+
+    def broadcast(self, queue: str, name: str, args: Any = (), **options: Any) -> str:
+        """Send one task to all workers. On Redis a client that does not declare the exchange reaches nobody."""
+        exchange = app.amqp.queues[queue].exchange
+        return str(app.send_task(name, args, queue=queue, declare=[exchange], **options).id)
 
     def send_old(self, name: str, args: Any = (), kwargs: Any = None, **options: Any) -> str:
         """Send one task by protocol 1."""
