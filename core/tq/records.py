@@ -43,7 +43,8 @@ class Lock(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Envelope(msgspec.Struct, frozen=True):
+# Bulk calls make thousands, in which the collector would look for cycles in vain.
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """One message on its way out.
 
     `priority` is 0 to 9 with 9 the most urgent, or None where nobody asked. `delay` counts from the moment

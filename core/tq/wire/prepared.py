@@ -24,7 +24,7 @@ _headers: Final[Any] = Message.headers
 _properties: Final[Any] = Message.properties
 
 
-class Prepared(Message, frozen=True):
+class Prepared(Message, frozen=True, gc=False):
     """A message whose `headers` and `properties` are made when they are asked for, and may be changed from then on."""
 
     template: Template | None = None

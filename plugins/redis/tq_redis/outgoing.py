@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+
+import msgspec
 
 from tq.errors import EncodeError, PublishError
 from tq.records import Envelope, Lock
@@ -15,7 +16,7 @@ LARGEST = 512 * 1024 * 1024
 """Bytes of the largest string that Redis holds (`proto-max-bulk-len`)."""
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One message, ready to be pushed."""
 
     keys: QueueKeys
@@ -48,7 +49,8 @@ class Outbox:
 
     def prepare(self, envelope: Envelope) -> Outgoing:
         """Raises `PublishError` for a message that cannot be written."""
-        delay_ms = 0 if self._celery_workers else max(0, round(envelope.delay * 1000))
+        delays = envelope.delay > 0 and not self._celery_workers
+        delay_ms = round(envelope.delay * 1000) if delays else 0
         try:
             # A Celery worker waits for the `eta` itself, so the message must not say that it has waited.
             data = pack(
