@@ -186,6 +186,46 @@ def test_events_of_tasks_can_be_switched_on_and_off_while_the_worker_runs(side: 
     assert here.monitor.of(silent.id) == []
 
 
+def test_events_of_tasks_are_made_only_while_somebody_listens(side: Callable[..., Side]) -> None:
+    here = side(worker_send_task_events=True)
+
+    @here.app.task
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    here.monitor.close()
+    worker = here.start()
+    executor = worker.pool.setup.executor  # type: ignore[attr-defined]
+    events = worker.events
+    assert isinstance(events, WorkerEvents)
+    here.monitor.until(lambda: not events.is_heard)
+    here.monitor.until(lambda: executor.observers.task_received is None)
+    assert events.enabled
+    assert add.delay(1, 2).get(timeout=LIMIT) == 3
+    here.monitor = Monitor(here.app)
+    here.monitor.until(lambda: executor.observers.task_received is not None)
+    loud = add.delay(1, 2)
+    here.monitor.until(lambda: "task-succeeded" in here.monitor.of(loud.id))
+    assert {
+        event["type"] for event in here.monitor.events if event.get("uuid") not in (None, loud.id)
+    } == set()
+
+
+def test_who_asks_for_a_heartbeat_is_taken_for_a_monitor(side: Callable[..., Side]) -> None:
+    here = side(worker_send_task_events=True)
+    here.monitor.close()
+    worker = make_worker(here.app, WorkerOptions(hostname="w@h", pool="solo"))
+    events = worker.events
+    assert isinstance(events, WorkerEvents)
+    events.tick(worker.pool)
+    assert events.enabled
+    assert worker.pool.setup.executor.observers.task_received is None  # type: ignore[attr-defined]
+    events.asked(worker.pool)
+    events.refresh()
+    assert worker.pool.setup.executor.observers.task_received is not None  # type: ignore[attr-defined]
+    events.offline()
+
+
 def test_a_task_without_code_is_a_failure(side: Callable[..., Side]) -> None:
     here = side(worker_send_task_events=True)
     here.start()

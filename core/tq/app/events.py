@@ -15,7 +15,7 @@ from tq.contracts.broker import Cap
 from tq.contracts.subscription import Subscription
 from tq.errors import ImproperlyConfigured
 from tq.events.dispatcher import Dispatcher as EventDispatcher
-from tq.events.event import EVERYTHING, EXCHANGE
+from tq.events.event import EVERYTHING, EXCHANGE, MULTI, message_of
 from tq.events.receiver import Handler
 from tq.events.receiver import Receiver as EventReceiver
 from tq.events.state import State as ClusterState
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tq.app.connections import Connections
 
 CHANNEL: Final = Channel(EXCHANGE, "topic", durable=True)
+ASKING: Final = 2.0
+"""Seconds that the answer to `is_heard` is waited for, at most."""
 _SENT = ("root_id", "parent_id", "retries", "eta", "expires")
 
 
@@ -108,6 +110,12 @@ class AppEvents:
                 exchange=envelope.exchange,
                 routing_key=envelope.routing_key or envelope.queue,
             )
+
+    def is_heard(self) -> bool:
+        """Whether anybody listens to the events of tasks, as far as the broker can tell. Raises `BrokerError`."""
+        nothing = Notice(CHANNEL, message_of(b"[]", socket.gethostname()), MULTI)
+        timeout = min(self._app.conf.broker_publish_timeout, ASKING)
+        return self._app.broker.is_heard(nothing, timeout=timeout)
 
     def require(self) -> None:
         """Raise `ImproperlyConfigured` where the broker cannot broadcast."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tq._version import __version__
 from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, Seat
+from tq.errors import BrokerError
 from tq.events.switch import Switch
 from tq.events.tasks import TaskEvents
 from tq.plugins.tellers import before, both
@@ -26,19 +27,25 @@ logger = logging.getLogger("tq.events")
 
 FREQUENCY: Final = 2.0
 """Seconds between two heartbeats, as in Celery."""
+LISTENERS: Final = 0.9
+"""Seconds between two looks whether anybody listens, at least: each tick of a worker, which is one a second."""
 
 
 class WorkerEvents:
     """The events of one worker. `tasks`: whether those of tasks are on at first.
 
-    While they are off no object is made for a task and nothing is called: the observers of the executor are those of
-    the hooks alone. The switch is in memory that the children share, and each engine looks at it once a batch.
+    While they are off, or nobody listens, no object is made for a task and nothing is called: the observers of the
+    executor are those of the hooks alone. Both switches are in memory that the children share, and each engine looks
+    at them once a batch. The broker is asked for listeners at each tick; what a monitor asks of the worker counts at once.
     """
 
     def __init__(self, app: TQ, setup: WorkerSetup, *, tasks: bool, heartbeats: bool = True) -> None:
         self._app = app
         self._setup = setup
         self._switch = Switch(tasks)
+        self._heard = Switch(True)
+        self._asks = app.conf.worker_skip_unheard_events
+        self._look_due = 0.0
         self._executor = setup.executor
         self._plain = setup.executor.observers
         self._is_on = False
@@ -58,8 +65,14 @@ class WorkerEvents:
         """Whether events of tasks are sent."""
         return self._switch.is_on
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens to them, as far as is known."""
+        return self._heard.is_on
+
     def enable(self) -> bool:
         """Send the events of tasks; whether that is new. From any process and thread of the worker."""
+        self._heard.turn(True)
         return self._switch.turn(True)
 
     def disable(self) -> bool:
@@ -67,8 +80,8 @@ class WorkerEvents:
         return self._switch.turn(False)
 
     def refresh(self) -> None:
-        """Follow the switch; called before each batch."""
-        if self._switch.is_on is not self._is_on:
+        """Follow the switches; called before each batch."""
+        if (self._switch.is_on and self._heard.is_on) is not self._is_on:
             self._is_on = not self._is_on
             self._executor.observers = (
                 _joined(self._plain, TaskEvents(self.dispatcher)) if self._is_on else self._plain
@@ -78,6 +91,7 @@ class WorkerEvents:
 
     def online(self) -> None:
         """worker-online."""
+        self._look(time.monotonic())
         # Bodies of lost children end on the keeper's thread, also where no batch came yet.
         self.refresh()
         self._is_online = True
@@ -85,8 +99,9 @@ class WorkerEvents:
 
     def tick(self, pool: Pool) -> None:
         """worker-heartbeat, when it is time for one."""
-        self.refresh()
         now = time.monotonic()
+        self._look(now)
+        self.refresh()
         if self._is_online and self._beats and now >= self._due:
             self._due = now + FREQUENCY
             self.heartbeat(pool)
@@ -94,6 +109,11 @@ class WorkerEvents:
     def heartbeat(self, pool: Pool | None = None) -> None:
         """worker-heartbeat now."""
         self.dispatcher.send("worker-heartbeat", **self._facts(pool))
+
+    def asked(self, pool: Pool) -> None:
+        """A monitor asks for a sign of life, so there is one: a heartbeat now, and the events of tasks."""
+        self._heard.turn(True)
+        self.heartbeat(pool)
 
     def offline(self) -> None:
         """worker-offline; then nothing is sent any more."""
@@ -111,6 +131,17 @@ class WorkerEvents:
     def leave_child(self) -> None:
         """Send what waits in a child that ends."""
         self.dispatcher.close()
+
+    def _look(self, now: float) -> None:
+        """Ask the broker whether anybody listens, when it is time to."""
+        if not (self._asks and self._switch.is_on and now >= self._look_due):
+            return
+        self._look_due = now + LISTENERS
+        try:
+            with self._setup.quiet:
+                self._heard.turn(self._app.events.is_heard())
+        except BrokerError as exc:
+            logger.debug("whether anybody listens to events is not known: %s", exc)
 
     def _facts(self, pool: Pool | None) -> dict[str, Any]:
         active, processed = self._work.look(pool.seats()) if pool is not None else self._work.seen

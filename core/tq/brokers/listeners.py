@@ -46,6 +46,10 @@ class Listeners:
         else:
             self._ears.pop(channel.name, None)
 
+    def any_hears(self, notice: Notice) -> bool:
+        """Whether anybody wants it."""
+        return any(ear.hears(notice.routing_key) for ear in self._ears.get(notice.channel.name, ()))
+
     def tell(self, notice: Notice, raw: bytes) -> None:
         """Give it to those who want it."""
         for ear in self._ears.get(notice.channel.name, ()):

@@ -267,6 +267,10 @@ class MemoryBroker(Broker):
     def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
         return [self._announce(notice) for notice in batch]
 
+    def is_heard(self, notice: Notice, *, timeout: float) -> bool:
+        with self._store.lock:
+            return self._store.listeners.any_hears(notice)
+
     def subscribe(
         self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
     ) -> Subscription:

@@ -66,6 +66,7 @@ class SettingsFields:
     worker_disable_rate_limits: bool
     worker_enable_remote_control: bool
     worker_send_task_events: bool
+    worker_skip_unheard_events: bool
     worker_health_address: str | None
     worker_hijack_root_logger: bool
     worker_log_json: bool

@@ -310,6 +310,13 @@ class Broker(ABC):
         """
         raise NotImplementedError
 
+    def is_heard(self, notice: Notice, *, timeout: float) -> bool:
+        """`Cap.BROADCAST`: whether anybody listens to announcements like this, which may be announced to find out.
+
+        True where this broker cannot tell; then nothing is announced. Raises `BrokerUnavailable`, `PublishError`.
+        """
+        return True
+
     def subscribe(
         self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
     ) -> Subscription:

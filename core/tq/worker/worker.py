@@ -42,8 +42,8 @@ class EventSwitch(Protocol):
     def disable(self) -> bool:
         """Send them no more; whether that is new."""
 
-    def heartbeat(self, pool: Pool | None = None) -> None:
-        """Send a worker-heartbeat now."""
+    def asked(self, pool: Pool) -> None:
+        """Somebody listens: send a worker-heartbeat now."""
 
 
 class Worker:

@@ -36,3 +36,14 @@ def test_the_queue_of_a_listener_that_does_not_read_is_bounded(
     listener.close()
     eventually(lambda: queues() == [], "the queue is gone with its listener")
     broker.close()
+
+
+def test_whether_anybody_listens_is_known(rabbitmq_url: str) -> None:
+    asking = Notice(EVENTS, Message({}, {}, b"[]"), "task.multi")
+    broker = AmqpBroker(rabbitmq_url)
+    assert not broker.is_heard(asking, timeout=60)
+    listener = broker.subscribe(EVENTS, "task.#")
+    assert broker.is_heard(asking, timeout=60)
+    listener.close()
+    eventually(lambda: not broker.is_heard(asking, timeout=60), "nobody listens any more")
+    broker.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from tq.contracts.broker import Broker, Cap, Consumer
@@ -34,7 +35,7 @@ from tq_amqp.lane import Lane
 from tq_amqp.letters import DeadLetters
 from tq_amqp.options import BrokerOptions, heartbeat_of
 from tq_amqp.outgoing import Office, Outgoing
-from tq_amqp.outlet import Outlet
+from tq_amqp.outlet import NobodyTook, Outlet
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.wire import Wire
@@ -153,6 +154,13 @@ class AmqpBroker(Broker):
 
     def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
         return self._publish(batch, lambda given: [listening.notice(given)], time.monotonic() + timeout)
+
+    def is_heard(self, notice: Notice, *, timeout: float) -> bool:
+        asking = replace(listening.notice(notice), asks=True)
+        (error,) = self._sent([asking], time.monotonic() + timeout)
+        if error is not None and not isinstance(error, NobodyTook):
+            raise error
+        return error is None
 
     def subscribe(
         self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0

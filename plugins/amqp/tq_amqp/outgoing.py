@@ -29,11 +29,13 @@ class Outgoing:
     reply: bool = False
     place: Channel | None = None
     """Of an announcement, which nobody need hear."""
+    asks: bool = False
+    """An announcement that is there to find out whether anybody hears it."""
 
     @property
     def mandatory(self) -> bool:
         """Whether it is an error where no queue takes it."""
-        return not self.reply and self.place is None
+        return self.asks or not (self.reply or self.place)
 
 
 class Office:

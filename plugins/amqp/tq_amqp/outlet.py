@@ -145,9 +145,13 @@ class Outlet:
             if out.exchange
             else f"queue {out.queue!r}"
         )
-        return PublishError(
+        return NobodyTook(
             f"no queue took the message for {where} on {self._server.shown}: {answer}; bind a queue to it"
         )
+
+
+class NobodyTook(PublishError):
+    """No queue is bound where the message went."""
 
 
 class _Lost(Exception):

@@ -71,3 +71,25 @@ def test_a_listener_of_a_strange_name_hears_its_own_channel_alone(kit: BrokerKit
     say(kit, strange, "x")
     assert [heard.routing_key for heard in kit.hear(listener, 1)] == ["x"]
     assert list(listener.receive(10, kit.moment)) == []
+
+
+def test_whether_anybody_listens_is_known(kit: BrokerKit) -> None:
+    asking = Notice(EVENTS, Message({}, {}, b"[]"), "task.multi")
+    broker = kit.broker()
+    assert not broker.is_heard(asking, timeout=30)
+    listener = kit.listen(broker, EVENTS, "task.#")
+    assert broker.is_heard(asking, timeout=30)
+    listener.close()
+    kit.eventually(lambda: not broker.is_heard(asking, timeout=30), "nobody listens any more")
+
+
+def test_a_fanout_with_a_key_is_said_where_kombu_listens_and_heard_without_it_too(
+    kit: BrokerKit, raw: Any
+) -> None:
+    keyed, plain = Channel("news", key="celery"), Channel("news")
+    listener = kit.listen(kit.broker(), keyed)
+    assert raw.pubsub_numsub("/0.news", "/0.news/celery") == [(b"/0.news", 1), (b"/0.news/celery", 1)]
+    say(kit, keyed)
+    say(kit, plain)
+    assert len(kit.hear(listener, 2)) == 2
+    assert list(listener.receive(10, kit.moment)) == []

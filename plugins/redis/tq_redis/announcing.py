@@ -1,8 +1,9 @@
 """Announcements: Redis channels, as kombu names them, and short-lived lists for replies.
 
 A fanout is the channel `/DB.EXCHANGE`, a topic `/DB.EXCHANGE/ROUTING.KEY`, both with pub/sub. A fanout whose listeners
-are bound with a key is announced at `/DB.EXCHANGE/KEY`, where kombu listens, and heard in both places. A direct channel is the
-list `KEY.EXCHANGE`, which a set of bindings names to kombu's senders. Source: kombu 5.7, `kombu.transport.redis`.
+are bound with a key is announced at `/DB.EXCHANGE/KEY`, where kombu listens, and heard in both places. A direct channel
+is the list `KEY.EXCHANGE`, which a set of bindings names to kombu's senders. Source: kombu 5.7,
+`kombu.transport.redis`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tq_redis.server import Server
 
 UNREAD: Final = 10_000
 """Milliseconds that replies wait for a reader."""
+_DOING: Final = "announce"
 _BOUND: Final = 3_600_000
 """Milliseconds after which kombu may sweep a set of bindings that nobody has refreshed."""
 
@@ -53,6 +55,18 @@ class Announcing:
             self._send(commands, counts, answers, until)
         return answers
 
+    def is_heard(self, notice: Notice, until: float) -> bool:
+        """See `Broker.is_heard`: by what `PUBLISH` answers. A list of replies may have a reader to come."""
+        if notice.channel.kind == "direct":
+            return True
+        try:
+            (answer,) = self._call(self._commands(notice), until)
+        except EncodeError as exc:
+            raise PublishError(str(exc), url=self._server.shown) from exc
+        if isinstance(answer, Refused):
+            raise self._server.fail(answer, _DOING)
+        return bool(answer)
+
     def subscribe(self, channel: Channel, pattern: str) -> RedisSubscription:
         """See `Broker.subscribe`."""
         if channel.kind == "direct":
@@ -70,16 +84,17 @@ class Announcing:
     def _send(
         self, commands: Sequence[bytes], counts: Sequence[int], answers: list[Exception | None], until: float
     ) -> None:
-        doing = "announce"
-        try:
-            replies = self._server.pool.call(b"".join(commands), len(commands), until)
-        except (Down, Refused) as exc:
-            raise self._server.fail(exc, doing) from exc
-        waiting = iter(replies)
+        waiting = iter(self._call(commands, until))
         said = [at for at, answer in enumerate(answers) if answer is None]
         for at, count in zip(said, counts, strict=True):
             wrong = [reply for reply in (next(waiting) for _ in range(count)) if isinstance(reply, Refused)]
-            answers[at] = self._server.fail(wrong[0], doing) if wrong else None
+            answers[at] = self._server.fail(wrong[0], _DOING) if wrong else None
+
+    def _call(self, commands: Sequence[bytes], until: float) -> Sequence[object]:
+        try:
+            return self._server.pool.call(b"".join(commands), len(commands), until)
+        except (Down, Refused) as exc:
+            raise self._server.fail(exc, _DOING) from exc
 
     def _commands(self, notice: Notice) -> list[bytes]:
         raw = pack_notice(notice)

@@ -189,6 +189,9 @@ class RedisBroker(Broker):
     def announce(self, batch: Sequence[Notice], *, timeout: float) -> Sequence[Exception | None]:
         return self._announcing.announce(batch, time.monotonic() + timeout)
 
+    def is_heard(self, notice: Notice, *, timeout: float) -> bool:
+        return self._announcing.is_heard(notice, time.monotonic() + timeout)
+
     def subscribe(
         self, channel: Channel, pattern: str = "", *, queue: str = "", ttl: float = 60.0
     ) -> Subscription:

@@ -122,6 +122,14 @@ SETTINGS = (
         group=GROUP,
     ),
     Setting(
+        name="worker_skip_unheard_events",
+        type=bool,
+        default=True,
+        doc="Make events of tasks only while the broker says that a monitor listens. Redis and RabbitMQ can say it; Redis "
+        "counts the listeners of its own server alone, so with monitors that listen to a replica set it to False.",
+        group=GROUP,
+    ),
+    Setting(
         name="worker_health_address",
         type=Name | None,
         default=None,

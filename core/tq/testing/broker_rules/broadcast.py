@@ -118,6 +118,15 @@ class Broadcast:
         assert said(kit.hear(listener, 1)) == ["c"]
 
     @needs(Cap.BROADCAST)
+    @pytest.mark.parametrize("pattern", ["#", "task.*", "task.multi"])
+    def test_who_listens_is_reckoned_with(
+        self, kit: BrokerKit, broker: Broker, topic: Channel, pattern: str
+    ) -> None:
+        # Whether nobody listens some brokers cannot tell.
+        kit.listen(kit.broker(), topic, pattern)
+        assert broker.is_heard(Notice(topic, word("anybody?"), "task.multi"), timeout=30.0)
+
+    @needs(Cap.BROADCAST)
     def test_a_bad_notice_leaves_its_neighbours(
         self, kit: BrokerKit, broker: Broker, fanout: Channel
     ) -> None:

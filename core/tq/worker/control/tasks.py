@@ -179,4 +179,4 @@ def heartbeat(state: ControlState, **more: Any) -> Any:
     """Tell worker(s) to send an event heartbeat at once."""
     events = state.worker.events
     if events is not None:
-        events.heartbeat(state.worker.pool)
+        events.asked(state.worker.pool)

@@ -54,6 +54,15 @@ class KeepsAnnouncements(BrokerMutant):
         return made
 
 
+class ThinksNobodyListens(BrokerMutant):
+    """Says so of all channels."""
+
+    caught_by = "test_who_listens_is_reckoned_with[#]"
+
+    def is_heard(self, notice: Notice, *, timeout: float) -> bool:
+        return False
+
+
 class SpoilsOtherAnnouncements(BrokerMutant):
     """Says nothing of a batch in which one notice is bad."""
 
