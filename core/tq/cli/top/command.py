@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import click
 import msgspec
@@ -13,6 +14,10 @@ from tq.cli.top.feed import Feed, quiet_log
 from tq.cli.top.fleet import Fleet
 from tq.cli.top.poll import Asker
 from tq.cli.top.records import Snapshot
+
+SOON: Final = 0.2
+"""Seconds between the two rounds of questions of a single picture: the first one takes its `--timeout` by itself, since
+nobody knows how many will answer, and that is what the rates are measured over."""
 
 
 @click.command(short_help="Watch workers, tasks, rates and queues.")
@@ -46,7 +51,8 @@ def top(
     """Watch workers, running tasks, rates by task and queues.
 
     Workers are asked every --interval seconds, and their events are heard where they send them: counts of outcomes and run
-    times come from events only. Rates are those between the last two rounds of questions. Without -Q the queues are those
+    times come from events only. Rates are those between the last two rounds of questions; a single
+    picture is there as soon as two were answered. Without -Q the queues are those
     that a worker of this app reads, and those that the workers say they read.
 
     Keys: q quit, s sort, p pause, e have workers send events of tasks, d have them send none.
@@ -58,11 +64,15 @@ def top(
       tq -b redis://cache/0 top --json | jq .totals
     """
     app = state.app()
+    plain = as_json or once or not sys.stdout.isatty()
+    pictures = 1 if once else count or 1
+    if plain and pictures == 1:
+        interval = min(interval, SOON)
     asker = Asker(app, queues, timeout)
     fleet = Fleet(asker.broker, asker.limits(), asks=timeout > 0)
     with quiet_log(), Feed(app, fleet, asker, interval) as feed:
-        if as_json or once or not sys.stdout.isatty():
-            healthy = _write(fleet, feed, 1 if once else count or 1, as_json=as_json)
+        if plain:
+            healthy = _write(fleet, feed, pictures, as_json=as_json)
             raise SystemExit(0 if healthy else 1)
         left_on = _watch(fleet, asker, feed, interval, count)
     if left_on and not state.quiet:
