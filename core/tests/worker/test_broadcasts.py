@@ -113,6 +113,12 @@ def test_only_those_hear_it_who_read_it(app: TQ, runs: Runs) -> None:
     assert runs == {(NODES[0], "x"): 1}
 
 
+def test_a_running_worker_does_not_begin_to_listen(app: TQ) -> None:
+    with at_work(app, NODES[0], queues=["celery"]):
+        (reply,) = app.control.add_consumer(NEWS, destination=[NODES[0]], reply=True, timeout=30, limit=1)
+    assert "is a broadcast" in reply[NODES[0]]["error"]
+
+
 def test_a_worker_reads_a_queue_of_its_own_that_ends_with_it(app: TQ, runs: Runs) -> None:
     app.tasks["shop.hear"].delay("nobody hears this")
     with at_work(app, NODES[0]) as worker:

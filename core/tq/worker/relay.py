@@ -49,6 +49,7 @@ class Relay:
     def start(self) -> None:
         """Hear what is sent from now on, unless the broker is away."""
         self._thread.start()
+        logger.info("listening to the broadcast %s", self._channel.name)
 
     def close(self) -> None:
         """Hear no more."""

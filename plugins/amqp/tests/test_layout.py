@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plugins.amqp.tests.conftest import Open, send, until
+from tests.processes import eventually
 from tests.services.rabbitmq import RabbitmqServer
 from tq.errors import EncodeError, ImproperlyConfigured, PublishError
 from tq.policy.route import QueueInfo, Router
-from tq.records import Envelope, Message, Queue
+from tq.records import Delivery, Envelope, Message, Queue, Settlement
 from tq.testing.broker_kit import envelope, ids, settle
 from tq_amqp.address import Address, read_addresses
 from tq_amqp.ladder import BITS, Ladder
@@ -48,6 +49,26 @@ def test_a_queue_is_declared_as_celery_declares_it(
     assert ("celery", "celery", "celery") in {
         (b["source"], b["destination"], b["routing_key"]) for b in bindings
     }
+
+
+def test_a_queue_that_goes_away_by_itself_leaves_no_exchange_behind(
+    open_broker: Open, shared_rabbitmq: RabbitmqServer, rabbitmq_url: str
+) -> None:
+    broker = open_broker(Queue("bcast.one", queue_arguments={"x-expires": 3_600_000}))
+    send(broker, envelope("bcast.one", "now"), envelope("bcast.one", "later", delay=0.2))
+    with closing(broker.consumer(["bcast.one"], "c", lease=30.0)) as consumer:
+        got: list[Delivery] = []
+
+        def both() -> bool:
+            got.extend(consumer.receive(2, 1.0))
+            return len(got) == 2
+
+        eventually(both, "both messages")
+        assert list(consumer.settle([Settlement(each) for each in got])) == [True, True]
+    assert found(shared_rabbitmq, "queues", rabbitmq_url)["bcast.one"]["arguments"] == {
+        "x-expires": 3_600_000
+    }
+    assert "bcast.one" not in found(shared_rabbitmq, "exchanges", rabbitmq_url)
 
 
 def test_arguments_come_from_the_declaration_then_from_the_defaults(

@@ -25,6 +25,8 @@ def add_consumer(state: ControlState, queue: str, **more: Any) -> Any:
     if not isinstance(queue, str) or not 0 < len(queue) <= LONGEST:
         return nok(f"a queue's name has 1 to {LONGEST} characters")
     stores = state.setup.stores
+    if queue in stores.broadcasts:
+        return nok(f"{queue} is a broadcast; only a worker that starts with it listens to it")
     if queue not in stores.queues:
         if len(stores.queues) >= MOST:
             return nok(f"a worker reads at most {MOST} queues")
