@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tq.config import Queue, Settings
+from tq.config import Broadcast, Queue, Settings
+from tq.errors import ImproperlyConfigured
 
 
 def queues(value: Any) -> tuple[Queue, ...] | None:
@@ -42,6 +43,28 @@ def test_queue_objects_of_kombu_are_read_by_their_attributes() -> None:
             "a", exchange="x", exchange_type="topic", routing_key="a.*", queue_arguments={"x-max-priority": 5}
         ),
     )
+
+
+def test_a_broadcast_is_written_in_any_form_and_read_from_kombus() -> None:
+    theirs = SimpleNamespace(
+        name="bcast.5f1e",
+        alias="news",
+        exchange=SimpleNamespace(name="news", type="fanout"),
+        routing_key="",
+    )
+    expected = (Queue("news", exchange="news", exchange_type="fanout", broadcast=True),)
+    for form in (
+        [Broadcast("news")],
+        [Broadcast("news", queue="mine", unique=True)],
+        [{"name": "news", "broadcast": True}],
+        {"news": {"broadcast": True}},
+        [theirs],
+    ):
+        assert queues(form) == expected
+    elsewhere = Queue("news", exchange="x", exchange_type="fanout", routing_key="k", broadcast=True)
+    assert queues([Broadcast("news", exchange=SimpleNamespace(name="x"), routing_key="k")]) == (elsewhere,)
+    with pytest.raises(ImproperlyConfigured, match="needs a name"):
+        Broadcast()
 
 
 def test_one_name_and_none_are_queues_too() -> None:
