@@ -41,6 +41,9 @@ class _Connection:
                 self._proxy.round_trips += asks and self._answered
                 self._answered = not asks
                 self._proxy.passed[not asks] += len(data)
+                if not asks and self._proxy.loses():
+                    self.reset()
+                    return
                 if asks and self._proxy.said is not None:
                     self._proxy.said += data
                 if self._proxy.latency:
@@ -71,7 +74,8 @@ class Proxy:
 
     `latency`: seconds that each chunk waits, in each direction. `round_trips` counts how often a client connected,
     or spoke after it was answered: what latency costs, on any machine. `passed`: bytes to the server and back.
-    Set `said` to collect what clients say.
+    Set `said` to collect what clients say. Set `losing` to lose one answer, after so many that pass: the server has
+    done what it was asked, and its client gets RST; then it is None again.
     """
 
     def __init__(self, target: int) -> None:
@@ -81,6 +85,7 @@ class Proxy:
         self.passed = [0, 0]
         self.said: bytearray | None = None
         self.allowance: int | None = None
+        self.losing: int | None = None
         self.port = 0
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
@@ -139,6 +144,13 @@ class Proxy:
         part = data[: self.allowance]
         self.allowance -= len(part)
         return part
+
+    def loses(self) -> bool:
+        """Whether this answer is the one to lose."""
+        if self.losing is None:
+            return False
+        self.losing = self.losing - 1 if self.losing else None
+        return self.losing is None
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)

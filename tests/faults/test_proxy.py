@@ -94,6 +94,17 @@ def test_a_cut_may_come_in_the_middle_of_a_message(proxy: Proxy) -> None:
         assert ask(connection) == b"hello"
 
 
+def test_one_answer_may_be_lost_after_some_that_pass(proxy: Proxy) -> None:
+    with connect(proxy) as connection:
+        proxy.losing = 2
+        assert [ask(connection) for _ in range(2)] == [b"hello"] * 2
+        with pytest.raises(ConnectionResetError):
+            ask(connection)
+    assert proxy.losing is None
+    with connect(proxy) as connection:
+        assert ask(connection) == b"hello"
+
+
 def test_what_hangs_is_delivered_when_it_is_healed(proxy: Proxy) -> None:
     with connect(proxy) as old:
         assert ask(old) == b"hello"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import pytest
 
+from tests.faults.proxy import Proxy
 from tests.services.mariadb import MariadbServer
 from tests.services.mongodb import MongodbServer
 from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
+from tq.testing.broker_kit import BrokerKit
 
 
 class OnRedis:
@@ -76,3 +80,34 @@ class OnMariadb:
     @pytest.fixture
     def dead_url(self, free_port: int) -> str:
         return f"{self.scheme}://someone:s3cret@127.0.0.1:{free_port}/tq"
+
+
+class LossyLine:
+    """`tq.testing.broker_rules.answers.Line`: a proxy before the server that a URL names."""
+
+    def __init__(self, url: str) -> None:
+        found = re.search(r"127\.0\.0\.1:(\d+)", url)
+        assert found is not None, url
+        self.proxy = Proxy(int(found[1]))
+        self.url = url.replace(found[0], f"127.0.0.1:{self.proxy.port}")
+
+    @property
+    def lost(self) -> bool:
+        return self.proxy.losing is None
+
+    def lose(self, number: int | None) -> None:
+        self.proxy.losing = number
+
+
+class BehindProxy:
+    """Of brokers' suites: the fixture `lossy_line`. `proxied` goes to the end of its URL."""
+
+    proxied: ClassVar[str] = ""
+
+    @pytest.fixture
+    def lossy_line(self, kit: BrokerKit, broker_url: str) -> Iterator[LossyLine]:
+        line = LossyLine(broker_url + self.proxied)
+        yield line
+        # While there is a line by which drivers say goodbye.
+        kit.close()
+        line.proxy.close()

@@ -9,6 +9,7 @@ import pytest
 
 from tq.contracts.broker import Broker
 from tq.testing.broker_kit import BrokerKit
+from tq.testing.broker_rules.answers import Answers, Line
 from tq.testing.broker_rules.batches import Batches
 from tq.testing.broker_rules.broadcast import Broadcast
 from tq.testing.broker_rules.capabilities import Capabilities
@@ -56,6 +57,7 @@ class BrokerConformance(
     Concurrency,
     Processes,
     Errors,
+    Answers,
     Restart,
     Model,
 ):
@@ -63,7 +65,7 @@ class BrokerConformance(
 
     Each test takes a new queue name, so the store need not be empty. Fixtures to override where needed:
     `broker_options`, `slow_factor`, `lease`, `put_raw`, `dead_url`, `wrong_password_url`,
-    `restart_service`.
+    `restart_service`, `lossy_line`.
     """
 
     broker_class: ClassVar[type[Broker]]
@@ -109,6 +111,11 @@ class BrokerConformance(
     def restart_service(self) -> Callable[[], None]:
         """Stops the server behind `broker_url`, starts it again, and returns when it answers."""
         pytest.skip(f"no fixture `restart_service` in {type(self).__name__}: restarts are not tested")
+
+    @pytest.fixture
+    def lossy_line(self) -> Line:
+        """Another way to the server behind `broker_url`, which loses an answer when it is told to."""
+        pytest.skip(f"no fixture `lossy_line` in {type(self).__name__}: lost answers are not tested")
 
     @pytest.fixture(autouse=True)
     def _only_what_is_declared(self, request: pytest.FixtureRequest) -> None:

@@ -69,11 +69,14 @@ class Settling:
 
         def decide(db: Mongo) -> bool:
             table = self._tables.messages(db)
-            table.insert_many(staged, ordered=False)
-            if not table.update_one(_lent(consumer_id, held), decision).matched_count:
-                table.delete_many({"txn": txn, "s": "staged"})
-                return False
-            return True
+            _stage(table, staged)
+            if table.update_one(_lent(consumer_id, held), decision).matched_count:
+                return True
+            # pymongo asks again by itself where an answer was lost: then the first of the two has decided.
+            if table.find_one({"txn": txn, "s": "commit"}, {"_id": 1}) is not None:
+                return True
+            table.delete_many({"txn": txn, "s": "staged"})
+            return False
 
         if not self._store.run("settle a message", decide):
             return False
@@ -146,6 +149,15 @@ class Settling:
         if settlement.delay > 0:
             return {"$set": delayed(self._store.now() + settlement.delay), "$unset": RETURNED}
         return {"$set": {"s": "ready"}, "$unset": RETURNED}
+
+
+def _stage(table: Table, staged: list[Document]) -> None:
+    try:
+        table.insert_many(staged, ordered=False)
+    except BulkWriteError as exc:
+        # Their ids are new: one that is there is of the first of two attempts, whose answer was lost.
+        if exc.timeout or any(accepted(exc, len(staged))):
+            raise
 
 
 def _lent(consumer_id: str, held: Document) -> Document:

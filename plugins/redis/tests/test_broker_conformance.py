@@ -8,12 +8,12 @@ import pytest
 import redis
 
 from tests.services.redis import RedisServer
-from tests.services.served import OnRedis
+from tests.services.served import BehindProxy, OnRedis
 from tq.testing import BrokerConformance
 from tq_redis import RedisBroker
 
 
-class TestRedisBroker(OnRedis, BrokerConformance):
+class TestRedisBroker(OnRedis, BehindProxy, BrokerConformance):
     """Redis as broker."""
 
     broker_class = RedisBroker

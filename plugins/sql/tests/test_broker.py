@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.services.served import OnMariadb, OnPostgresql
+from tests.services.served import BehindProxy, OnMariadb, OnPostgresql
 from tq.testing import BrokerConformance
 from tq_sql import SqlBroker
 
@@ -38,7 +38,7 @@ class TestSqlite(SqlConformance):
         return f"sqlite:///{tmp_path}/tq.db"
 
 
-class TestPostgresql(OnPostgresql, SqlConformance):
+class TestPostgresql(OnPostgresql, BehindProxy, SqlConformance):
     @pytest.fixture
     def broker_url(self, module_postgres: str) -> str:
         return module_postgres
@@ -48,7 +48,7 @@ class TestPostgresql(OnPostgresql, SqlConformance):
         return wrong_password_postgres
 
 
-class TestMariadb(OnMariadb, SqlConformance):
+class TestMariadb(OnMariadb, BehindProxy, SqlConformance):
     scheme = "mariadb"
 
     @pytest.fixture
