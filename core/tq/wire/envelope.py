@@ -74,7 +74,7 @@ def pack(envelope: Envelope, *, parked: bool | None = None, ready_at: float | No
     if ready_at is not None:
         # A message that is sent again carries that of before, elsewhere.
         properties.pop(READY_AT, None)
-        properties[READY_AT] = round(ready_at, 3)
+        properties[READY_AT] = _to_milliseconds(ready_at)
     out = _Out(message.body, message.content_encoding, message.content_type, message.headers, properties)
     try:
         return _encode_any(out)
@@ -82,6 +82,11 @@ def pack(envelope: Envelope, *, parked: bool | None = None, ready_at: float | No
         raise EncodeError(
             f"a header of task {message.headers.get('task')!r} has no JSON form: {exc}"
         ) from exc
+
+
+def _to_milliseconds(moment: float) -> float:
+    # `round` takes ten times as long.
+    return int(moment * 1000 + 0.5) / 1000
 
 
 def _added(envelope: Envelope, tag: str) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def _fill(envelope: Envelope, message: Prepared, template: Template, ready_at: f
         kwargs,
         task_id,
         new_id().encode(),
-        b"" if ready_at is None else b',"%b":%b' % (_READY_AT, _encode(round(ready_at, 3))),
+        b"" if ready_at is None else b',"%b":%b' % (_READY_AT, _encode(_to_milliseconds(ready_at))),
     )
 
 

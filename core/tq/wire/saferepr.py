@@ -43,7 +43,15 @@ def _is_short(value: Any, level: int) -> bool:
     if kind not in _ENTERED or level == 2 or len(value) > _SHORT:
         return False
     for item in (*value, *value.values()) if kind is dict else value:
-        if not _is_short(item, level + 1):
+        # What most arguments are is looked at here, which spares a call for each.
+        kind = type(item)
+        if kind is int:
+            if item.bit_length() >= _MAX_BITS:
+                return False
+        elif kind is str:
+            if len(item) > _SHORT:
+                return False
+        elif not _is_short(item, level + 1):
             return False
     return True
 
