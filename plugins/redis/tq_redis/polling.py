@@ -22,7 +22,7 @@ class Poller:
 
     def anything(self) -> bool:
         """Whether one of them can be read, or is broken, at this moment."""
-        return bool(self._look(0))
+        return bool(self._look(0) if self._poll is None else self._poll.poll(0))
 
     def _look(self, milliseconds: int) -> Sequence[int]:
         if self._poll is not None:

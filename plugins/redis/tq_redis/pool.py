@@ -81,8 +81,11 @@ class Pool:
         return found
 
     def _keep(self, link: Link, replies: list[Any]) -> None:
-        demoted = any(isinstance(r, Refused) and r.text.startswith("READONLY") for r in replies)
-        if demoted or len(self._idle) >= _KEPT:
+        for reply in replies:
+            if isinstance(reply, Refused) and reply.text.startswith("READONLY"):
+                link.close()  # The server was demoted.
+                return
+        if len(self._idle) >= _KEPT:
             link.close()
         else:
             self._idle.append(link)

@@ -45,6 +45,8 @@ class Publisher:
 
     def publish(self, batch: Sequence[Envelope], until: float) -> list[Exception | None]:
         """See `Broker.publish`."""
+        if len(batch) == 1:
+            return [self._publish_one(batch, until)]
         answer: list[Exception | None] = [None] * len(batch)
         prepared: list[tuple[int, Outgoing]] = []
         for place, envelope in enumerate(batch):
@@ -52,12 +54,26 @@ class Publisher:
                 prepared.append((place, self._outbox.prepare(envelope)))
             except PublishError as exc:
                 answer[place] = exc
-        if len(prepared) == 1 and prepared[0][1].simple:
-            self._send([_push(prepared)], until, answer, batch)
-            return answer
         for commands in _writes(list(_commands(prepared))):
             self._send(commands, until, answer, batch)
         return answer
+
+    def _publish_one(self, batch: Sequence[Envelope], until: float) -> Exception | None:
+        """The usual call, without what only several need."""
+        envelope = batch[0]
+        try:
+            out = self._outbox.prepare(envelope)
+        except PublishError as exc:
+            return exc
+        if not out.simple:
+            answer: list[Exception | None] = [None]
+            self._send([_script([(0, out)])], until, answer, batch)
+            return answer[0]
+        try:
+            (reply,) = self._pool.call(pack((b"LPUSH", out.keys.plain, out.data)), 1, until)
+        except (Down, Refused) as exc:
+            raise self._server.fail(exc, f"publish to queue {envelope.queue!r}") from exc
+        return self._refused(reply, envelope) if isinstance(reply, Refused) else None
 
     def _send(
         self,
