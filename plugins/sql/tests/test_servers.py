@@ -227,6 +227,24 @@ def test_a_message_larger_than_the_server_takes_spoils_only_itself(mariadb_url: 
     broker.close()
 
 
+def test_a_look_for_what_is_due_reads_none_of_what_waits(mariadb_url: str) -> None:
+    broker = SqlBroker(mariadb_url)
+    broker.publish([envelope(str(number)) for number in range(3000)], timeout=60.0)
+
+    def rows_read(conn: sa.Connection) -> int:
+        return sum(
+            int(count) for _, count in conn.execute(sa.text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+        )
+
+    def look(conn: sa.Connection) -> int:
+        first, second = rows_read(conn), rows_read(conn)
+        broker._store.leases.overdue(conn)
+        return rows_read(conn) - second - (second - first)
+
+    assert broker._database.transact(look) < 100
+    broker.close()
+
+
 def test_the_server_ends_a_transaction_whose_client_is_gone(url: str) -> None:
     gone, other = SqlBroker(url), SqlBroker(url)
     for broker in (gone, other):

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from tq.records import Action, Delivery, Heartbeat
 from tq_sql.deliveries import delivery
-from tq_sql.dialects import Dialect, clock
+from tq_sql.dialects import Dialect, asked, clock
 from tq_sql.locks import Locks
 from tq_sql.settling import REASON_LENGTH
 from tq_sql.tables import DEAD, DELAYED, LENT, READY, Tables
@@ -25,7 +25,7 @@ class Leases:
         self._consumers = tables.consumers
         self._messages = tables.messages
         self._uniques = tables.uniques
-        self._now = clock(dialect)
+        self._now, self._asked = clock(dialect), asked(dialect)
         self._locks_over = Locks(dialect, tables).over
         self._ends = self._now + sa.bindparam("lease", type_=sa.Double)
         c = tables.consumers.c
@@ -114,7 +114,7 @@ class Leases:
     def reap(self, conn: Connection, limit: int) -> tuple[list[Delivery], list[str]]:
         """Bury all whose lease is over."""
         c = self._consumers.c
-        late = sa.select(c.id, c.name, c.running).where(c.deadline < self._now).order_by(c.id)
+        late = sa.select(c.id, c.name, c.running).where(c.deadline < self._asked).order_by(c.id)
         dead: list[Delivery] = []
         queues: set[str] = set()
         for row in conn.execute(self._dialect.skip_locked(late)).all():
@@ -178,9 +178,9 @@ class Leases:
         m, c, u = self._messages.c, self._consumers.c, self._uniques.c
         row = conn.execute(
             sa.select(
-                sa.exists().where(m.state == DELAYED, m.due_at <= self._now),
-                sa.exists().where(c.deadline < self._now),
-                sa.or_(sa.exists().where(u.expires_at < self._now), self._locks_over),
+                sa.exists().where(m.state == DELAYED, m.due_at <= self._asked),
+                sa.exists().where(c.deadline < self._asked),
+                sa.or_(sa.exists().where(u.expires_at < self._asked), self._locks_over),
                 self._now,
             )
         ).one()
@@ -191,7 +191,7 @@ class Leases:
         m = self._messages.c
         query = (
             sa.select(m.id, m.queue)
-            .where(m.state == DELAYED, m.due_at <= self._now)
+            .where(m.state == DELAYED, m.due_at <= self._asked)
             .order_by(m.due_at)
             .limit(count)
         )
@@ -207,7 +207,7 @@ class Leases:
 
     def forget_uniques(self, conn: Connection) -> None:
         """Drop the ids that were remembered long enough."""
-        conn.execute(sa.delete(self._uniques).where(self._uniques.c.expires_at < self._now))
+        conn.execute(sa.delete(self._uniques).where(self._uniques.c.expires_at < self._asked))
 
     def look(self, queues: Sequence[str]) -> sa.Select[Any]:
         """A query for (alive, ready, seconds to the next due one) of the consumer `me`."""

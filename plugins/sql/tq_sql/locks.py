@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tq.records import Lock
-from tq_sql.dialects import Dialect, clock
+from tq_sql.dialects import Dialect, asked, clock
 from tq_sql.tables import Tables
 
 Held = tuple[str, Lock]
@@ -36,8 +36,9 @@ class Locks:
         )
         self._owners = sa.select(c.name, c.owner).where(c.name.in_(sa.bindparam("names", expanding=True)))
         self._end = sa.delete(table).where(c.name == name, c.owner == owner)
-        self.over = sa.exists().where(c.expires_at < now)
-        self._forget = sa.delete(table).where(c.expires_at < now)
+        over = c.expires_at < asked(dialect)
+        self.over = sa.exists().where(over)
+        self._forget = sa.delete(table).where(over)
 
     def take(self, conn: Connection, wanted: Sequence[Held]) -> list[str]:
         """Take these in their order, and prolong one's own; for each its owner now."""

@@ -26,6 +26,8 @@ class Dialect(ABC):
 
     now: ClassVar[str]
     """SQL for unix seconds by the store's clock."""
+    asked: ClassVar[str]
+    """The same when the statement began: one value for all rows, so that an index finds those before it."""
 
     def __init__(self, url: URL, options: SqlOptions) -> None:
         self.url = url
@@ -137,6 +139,11 @@ class Dialect(ABC):
 def clock(dialect: Dialect) -> sa.ColumnElement[float]:
     """The store's clock as an expression."""
     return sa.literal_column(dialect.now, sa.Double)
+
+
+def asked(dialect: Dialect) -> sa.ColumnElement[float]:
+    """When the statement began, by the store's clock: for conditions that an index is to answer."""
+    return sa.literal_column(dialect.asked, sa.Double)
 
 
 def candidates(

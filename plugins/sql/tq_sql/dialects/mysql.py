@@ -22,6 +22,7 @@ _IDLE = 60
 class Mysql(Dialect):
     # The session's time zone is UTC, or summer time would make an hour ambiguous.
     now = "UNIX_TIMESTAMP(SYSDATE(6))"
+    asked = "UNIX_TIMESTAMP(NOW(6))"
     deletes_return = False
 
     def engine(self) -> Engine:

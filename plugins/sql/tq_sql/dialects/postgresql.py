@@ -21,6 +21,7 @@ from tq_sql.tables import LENT, Tables
 
 class Postgresql(Dialect):
     now = "EXTRACT(EPOCH FROM clock_timestamp())::float8"
+    asked = "EXTRACT(EPOCH FROM statement_timestamp())::float8"
 
     def engine(self) -> Engine:
         engine = sa.create_engine(

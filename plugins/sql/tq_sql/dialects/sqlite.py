@@ -28,6 +28,7 @@ WAL_LIMIT = 64 * 1024 * 1024
 class Sqlite(Dialect):
     connection_for_each_thread = True
     now = "(julianday('now') - 2440587.5) * 86400.0"
+    asked = now
 
     @property
     def path(self) -> Path:
