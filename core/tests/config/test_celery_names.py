@@ -26,8 +26,6 @@ CELERY = [Theirs(*line.split()) for line in DATA if not line.startswith("#")]
 # What must not be missed by anybody who moves over, and is nevertheless not a setting here.
 CORE_BUT_OTHERWISE = {
     "broker_pool_limit",
-    "broker_use_ssl",
-    "redis_backend_use_ssl",
     "redis_max_connections",
     "worker_cancel_long_running_tasks_on_connection_loss",
     "worker_soft_shutdown_timeout",

@@ -25,7 +25,10 @@ each_setting = pytest.mark.parametrize("setting", DEFINITIONS, ids=lambda s: s.n
 WORDS = st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), min_size=1).filter(
     lambda text: text.lower() not in ("none", "null", "auto") and text.strip() == text
 )
-OF_A_FORM = {
+FORMS_OF_TLS = st.sampled_from([None, True, False, {"ca_certs": "ca.pem", "cert_reqs": "CERT_NONE"}])
+OF_A_FORM: dict[str, st.SearchStrategy[Any]] = {
+    "broker_use_ssl": FORMS_OF_TLS,
+    "redis_backend_use_ssl": FORMS_OF_TLS,
     "timezone": st.sampled_from(["UTC", "Europe/Berlin"]),
     "broker_url": st.sampled_from(["redis://:p@h/0", "memory://"]),
     "result_backend": st.sampled_from(["redis://:p@h/0", "cache+memory://"]),

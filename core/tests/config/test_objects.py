@@ -115,7 +115,7 @@ def test_a_mapping_may_have_a_namespace(conf: Settings) -> None:
     [
         ("CELERY_ACKS_LATE", "an old spelling of Celery for task_acks_late"),
         ("CELERY_BROKER_ULR", "did you mean broker_url"),
-        ("CELERY_BROKER_USE_SSL", "the scheme of broker_url turns on TLS"),
+        ("CELERY_BROKER_TRANSPORT", "the scheme of broker_url chooses the plugin"),
     ],
 )
 def test_a_wrong_name_under_the_namespace_is_named_as_written(conf: Settings, key: str, advice: str) -> None:

@@ -92,7 +92,7 @@ def test_a_source_that_is_wrong_stays_wrong() -> None:
             "CELERY_MONGODB_BACKEND_SETTINGS",
             "mongodb_backend_settings, which tq has not: give it as an option",
         ),
-        ("broker_use_ssl", "this setting of Celery is not one of tq: the scheme of broker_url turns on TLS"),
+        ("broker_transport", "this setting of Celery is not one of tq: the scheme of broker_url chooses"),
         ("worker_logfile", "this setting of Celery is not one of tq: give it to the command"),
     ],
 )

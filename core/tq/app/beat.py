@@ -118,10 +118,7 @@ def _store(app: TQ, scheduler: str | None, filename: str | None) -> ScheduleStor
     conf = app.conf
     namespace = app.main or "default"
     wanted = FILE if filename else scheduler or conf.beat_scheduler
-    stores = [
-        (conf.broker_url, conf.broker_transport_options),
-        (conf.result_backend or "", conf.result_backend_transport_options),
-    ]
+    stores = [app.broker_address, app.backend_address]
     if wanted == AUTO:
         found = next((pair for pair in stores if registry.has_schedule_store(pair[0])), None)
         if found is not None:

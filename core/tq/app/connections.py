@@ -17,6 +17,7 @@ from tq.app.modules import import_object
 from tq.app.serializers import Serializers
 from tq.client.waiter import Waiter
 from tq.config import Settings
+from tq.config.tls import over_tls
 from tq.contracts.results import BackendCap
 from tq.errors import ImproperlyConfigured, PluginError
 from tq.plugins import registry
@@ -83,6 +84,21 @@ class Connections:
 
     # -- connections ---------------------------------------------------------------------------------------
 
+    @property
+    def broker_address(self) -> tuple[str, dict[str, Any]]:
+        """The URL of the broker and its options, with TLS where `broker_use_ssl` asks for it."""
+        conf = self.conf
+        return over_tls(conf.broker_url, conf.broker_transport_options, conf.broker_use_ssl, "broker_use_ssl")
+
+    @property
+    def backend_address(self) -> tuple[str, dict[str, Any]]:
+        """The same of the result backend; an empty URL where there is none."""
+        conf = self.conf
+        url, wanted = conf.result_backend or "", conf.redis_backend_use_ssl
+        if not url.startswith(("redis", "sentinel")):
+            wanted = None
+        return over_tls(url, conf.result_backend_transport_options, wanted, "redis_backend_use_ssl")
+
     @cached_property
     def broker(self) -> Broker:
         """The broker of `broker_url`; it connects on first use."""
@@ -90,7 +106,7 @@ class Connections:
 
     def _new_broker(self) -> Broker:
         conf = self.conf
-        made = registry.load_broker(conf.broker_url, conf.broker_transport_options)
+        made = registry.load_broker(*self.broker_address)
         highest = conf.task_queue_max_priority
         queues = [
             queue if queue.max_priority is not None else msgspec.structs.replace(queue, max_priority=highest)
@@ -103,15 +119,15 @@ class Connections:
     @cached_property
     def backend(self) -> ResultBackend | None:
         """The result backend of `result_backend`, or None."""
-        url = self.conf.result_backend
-        if url is None or url.startswith("disabled"):
+        url, options = self.backend_address
+        if not url or url.startswith("disabled"):
             return None
-        return self._once("backend", lambda: self._new_backend(url))
+        return self._once("backend", lambda: self._new_backend(url, options))
 
-    def _new_backend(self, url: str) -> ResultBackend:
+    def _new_backend(self, url: str, options: Mapping[str, Any]) -> ResultBackend:
         made = registry.load_backend(
             url,
-            self.conf.result_backend_transport_options,
+            options,
             serializer=self._result_serializer(),
             expires=self.conf.result_expires,
         )

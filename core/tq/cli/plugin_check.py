@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import click
 import msgspec
@@ -105,12 +104,13 @@ def check(
 def _chosen(state: Globals, url: str | None, wanted: Kind | None, slow_factor: float) -> tuple[Kind, Target]:
     if url is not None:
         return trial.kind_of(url, wanted), Target(url, slow_factor=slow_factor)
-    conf: Any = state.app().conf
+    app = state.app()
     if wanted == "backend":
-        if conf.result_backend is None:
+        address, options = app.backend_address
+        if not address:
             raise click.UsageError("there is no result_backend in the settings: name a URL")
-        return wanted, Target(conf.result_backend, conf.result_backend_transport_options, slow_factor)
-    return "broker", Target(conf.broker_url, conf.broker_transport_options, slow_factor)
+        return wanted, Target(address, options, slow_factor)
+    return "broker", Target(*app.broker_address, slow_factor)
 
 
 def _watch(events: Iterable[Event], *, quiet: bool) -> list[Ended]:

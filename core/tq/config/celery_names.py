@@ -26,13 +26,11 @@ REFUSED: dict[str, str] = {
     "broker_user": _URL,
     "broker_password": _URL,
     "broker_vhost": _URL,
-    "broker_use_ssl": "the scheme of broker_url turns on TLS (rediss://, amqps://); " + _BROKER_OPTIONS,
     "broker_login_method": _BROKER_OPTIONS,
     "broker_failover_strategy": "broker_url is one URL; how it names several servers is up to the plugin",
     "broker_native_delayed_delivery_queue_type": _BROKER_OPTIONS,
     "visibility_timeout": "a consumer that is alive keeps what it holds, for hours; broker_lease says how long "
     "a silent one counts as alive",
-    "redis_backend_use_ssl": "the scheme of result_backend turns on TLS (rediss://); " + _RESULT_OPTIONS,
     "redis_db": _RESULT_URL,
     "redis_host": _RESULT_URL,
     "redis_port": _RESULT_URL,
@@ -79,6 +77,9 @@ REFUSED: dict[str, str] = {
     "beat_remote_control_max_tick_age": _MONITOR,
 }
 """Name → what to do instead."""
+
+THERE = frozenset({"redis_backend_use_ssl"})
+"""Settings of tq's whose names begin as a family of others does."""
 
 REFUSED_FAMILIES: dict[str, str] = {
     "redis_": _RESULT_OPTIONS,
@@ -162,7 +163,7 @@ _OLD_RULES = (
 
 def refusal(name: str) -> str | None:
     """Why Celery's setting `name` is refused and what to do instead; None for all other names."""
-    if name in WITHOUT_EFFECT:
+    if name in WITHOUT_EFFECT or name in THERE:
         return None
     if name in REFUSED_DAEMON:
         return COMMAND

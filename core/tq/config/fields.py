@@ -21,12 +21,14 @@ class SettingsFields:
 
     broker_url: str
     broker_transport_options: dict[str, Any]
+    broker_use_ssl: dict[str, Any] | None
     broker_publish_timeout: float
     broker_lease: float
     broker_connection_retry_on_startup: bool
 
     result_backend: str | None
     result_backend_transport_options: dict[str, Any]
+    redis_backend_use_ssl: dict[str, Any] | None
     result_expires: float | None
     result_extended: bool
     result_workflows: bool

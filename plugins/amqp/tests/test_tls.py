@@ -15,6 +15,7 @@ from tests.services.certificates import make_certificates
 from tests.services.fixtures import unavailable
 from tests.services.ports import free_port
 from tests.services.rabbitmq import RabbitmqServer
+from tq import TQ
 from tq.errors import BrokerUnavailable
 from tq.testing.broker_kit import envelope, ids
 from tq_amqp import AmqpBroker
@@ -67,6 +68,14 @@ def test_messages_go_over_tls(url: str, certificates: Path, left_out: tuple[str,
         with closing(broker.consumer(["q"], "c", lease=30.0)) as consumer:
             found = consumer.receive(1, 30.0)
             assert ids(found) == ["one"]
+
+
+def test_messages_go_over_tls_where_celerys_setting_asks_for_it(url: str, certificates: Path) -> None:
+    how = {name.removeprefix("ssl_"): file for name, file in options(certificates).items()}
+    plain = url.replace("amqps://", "pyamqp://")
+    with TQ("shop", broker=plain, broker_use_ssl=how, set_as_current=False) as app:
+        app.send_task("shop.note", ["over TLS"])
+        assert app.broker.stats("celery").ready == 1
 
 
 @pytest.mark.parametrize("left_out", [("ssl_ca_certs",), ("ssl_certfile", "ssl_keyfile")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import redis
 from tests.services.certificates import make_certificates
 from tests.services.ports import free_port
 from tests.services.redis import RedisServer
+from tq import TQ
 from tq.errors import (
     BackendError,
     BackendUnavailable,
@@ -25,6 +27,7 @@ from tq.errors import (
 from tq.options import mask_url, parse_options
 from tq.records import Action, Channel, Message, Notice, Revocation, Settlement, TaskMeta
 from tq.testing.broker_kit import BrokerKit, beat, envelope, ids, settle
+from tq.testing.worker import running_worker
 from tq.wire.json import JsonSerializer
 from tq_redis import RedisBackend, RedisBroker
 from tq_redis.address import Address, read_address
@@ -102,6 +105,19 @@ def test_tls_works_with_the_authority_given(tls_port: int, certificates: Path, n
     url, options = f"rediss://127.0.0.1:{tls_port}/0", {"ssl_ca_certs": str(certificates / "ca.pem")}
     exercise(new_kit(url, **options), results(url, **options))
     exercise(new_kit(f"{url[:-1]}1?ssl_cert_reqs=CERT_NONE"))
+
+
+def test_tls_works_as_celerys_settings_ask_for_it(tls_port: int, certificates: Path) -> None:
+    trusted = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": str(certificates / "ca.pem")}
+    url = f"redis://127.0.0.1:{tls_port}/0"
+    how: dict[str, Any] = {
+        "broker_use_ssl": trusted,
+        "redis_backend_use_ssl": {"ssl_cert_reqs": ssl.CERT_NONE},
+    }
+    with TQ("shop", broker=url, backend=url, set_as_current=False, **how) as app:
+        app.task(name="shop.note")(lambda word: word)
+        with running_worker(app):
+            assert app.send_task("shop.note", ["over TLS"]).get(timeout=30) == "over TLS"
 
 
 def test_tls_refuses_a_server_that_nobody_vouches_for(tls_port: int) -> None:

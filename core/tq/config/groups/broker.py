@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tq.config.setting import Setting
+from tq.config.tls import read_ssl
 from tq.config.types import Lease, Name, PositiveSeconds
 
 GROUP = "Broker"
@@ -46,6 +47,16 @@ SETTINGS = (
         default={},
         doc="Options of the broker's plugin; the query of `broker_url` wins over them.",
         group=GROUP,
+    ),
+    Setting(
+        name="broker_use_ssl",
+        type=dict[str, Any] | None,
+        default=None,
+        doc="TLS to Redis or RabbitMQ as Celery's settings ask for it: true, or a mapping (`ssl_ca_certs` or `ca_certs`, "
+        "`certfile`, `keyfile`, `cert_reqs`); the same as `rediss://` or `amqps://` with options of the plugin. The server "
+        "is verified unless `cert_reqs` says otherwise.",
+        group=GROUP,
+        prepare=read_ssl,
     ),
     Setting(
         name="broker_publish_timeout",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tq.config.setting import Setting
+from tq.config.tls import read_ssl
 from tq.config.types import Name, Seconds
 
 GROUP = "Results"
@@ -47,6 +48,14 @@ SETTINGS = (
         default={},
         doc="Options of the result backend's plugin; the query of `result_backend` wins over them.",
         group=GROUP,
+    ),
+    Setting(
+        name="redis_backend_use_ssl",
+        type=dict[str, Any] | None,
+        default=None,
+        doc="TLS to a result backend of Redis, as `broker_use_ssl`; other result backends pass it over.",
+        group=GROUP,
+        prepare=read_ssl,
     ),
     Setting(
         name="result_expires",
