@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.services.rabbitmq import RabbitmqServer
+from tests.services.served import BehindProxy
 from tq.contracts import Cap
 from tq.testing import BrokerConformance
 from tq.testing.broker_kit import BrokerKit
@@ -70,7 +71,7 @@ class OnRabbitmq(BrokerConformance):
         return put
 
 
-class TestClassicQueues(OnRabbitmq):
+class TestClassicQueues(BehindProxy, OnRabbitmq):
     broker_class = PriorityBroker
 
     @pytest.fixture
