@@ -20,6 +20,7 @@ from typing import Any
 from tq import TQ
 from tq.app.work import WorkerOptions, make_worker
 from tq.contracts.pool import PoolSetup
+from tq.plugins.hooks import HookManager
 from tq.policy.batch import BatchSize
 from tq.worker import engine
 from tq.worker.collector import patient_collector
@@ -28,7 +29,6 @@ COUNT = 400
 _WARM = 100
 _BATCH = 50
 _AGES = 600.0
-_OTHERS = ("auth", "opentelemetry", "prometheus")
 
 Work = Callable[[], object]
 
@@ -62,8 +62,7 @@ def app_on(url: str, *, results: bool) -> TQ:
     app.conf.task_ignore_result = not results
     app.conf.task_default_queue = f"results-{results}"
     app.task(name="noop")(noop)
-    for name in filter(app.hooks.has, _OTHERS):
-        app.hooks.unregister(name)
+    app.hooks = HookManager()
     return app
 
 

@@ -79,6 +79,7 @@ class ScriptedBroker(Broker):
         self.now = 0.0
         self.takes = 0.0
         """By how many seconds a turn puts forward the clock `now`."""
+        self.holds: Sequence[Delivery] | Exception = ()
         self.joined: object = None
         """The backend whose results it stores itself."""
         self.published: list[Envelope] = []
@@ -90,6 +91,11 @@ class ScriptedBroker(Broker):
             raise error
         self.consumers.append(ScriptedConsumer(self, consumer_id))
         return self.consumers[-1]
+
+    def held(self, consumer_id: str, receipts: Sequence[int]) -> Sequence[Delivery]:
+        if isinstance(self.holds, Exception):
+            raise self.holds
+        return [each for each in self.holds if each.receipt in receipts]
 
     def publish(self, batch: Sequence[Envelope], *, timeout: float) -> Sequence[Exception | None]:
         answer = self.publishes.pop(0) if self.publishes else [None] * len(batch)

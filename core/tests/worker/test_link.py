@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 
+import msgspec
 import pytest
 
 from core.tests.worker.script import (
@@ -98,6 +99,21 @@ def test_what_was_lent_lately_is_started(
     stalls(monkeypatch, broker, 17.9)
     broker.turns = [deliveries(1, 2)]
     assert link.turn((), 10, 5.0) == deliveries(1, 2)
+
+
+def test_a_broker_that_is_always_slow_is_asked_what_is_still_held(
+    broker: ScriptedBroker, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalls(monkeypatch, broker, 18.1)
+    first, *others = [msgspec.structs.replace(each, receipt=n) for n, each in enumerate(deliveries(1, 2, 3))]
+    broker.turns = [[first], others, others]
+    broker.holds = GONE
+    assert link.turn((), 10, 5.0) == ()
+    assert link.turn((), 10, 5.0) == ()
+    broker.holds = others[:1]
+    assert link.turn((), 10, 5.0) == others[:1]
+    (consumer,) = broker.consumers
+    assert numbers(consumer.settled) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("error", [LeaseLost("lost"), GONE])

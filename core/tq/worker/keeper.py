@@ -11,8 +11,8 @@ from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool
 from tq.errors import BackendError, BrokerError
 from tq.records import Heartbeat
-from tq.worker.link import SURE
 from tq.worker.setup import WorkerSetup
+from tq.worker.sureness import SURE
 from tq.worker.terminations import Terminations
 from tq.worker.watchdog import Watchdog
 

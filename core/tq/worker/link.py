@@ -31,14 +31,13 @@ from tq.policy.broadcast import NO_BROADCASTS, Broadcasts
 from tq.records import Action, Delivery, Envelope, Settlement, TaskMeta
 from tq.wire.exceptions import exception_document
 from tq.worker.chords import Chords
+from tq.worker.sureness import is_sure, still_held
 
 logger = logging.getLogger("tq.worker")
 
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts to reach a server, at most."""
 _PAUSE = 0.05
-SURE = 0.6
-"""Of a lease: heartbeats come every third of it, so what was lent less long ago is ours still. No turn waits longer."""
 _UNWRITABLE = (PublishError, SerializationError, BackendError)
 """Errors that trying again does not help."""
 
@@ -76,6 +75,7 @@ class Link:
         self.generation = 0
         """Grows with each consumer. Receipts mean something to the consumer that got them alone, so what is
         left of an older one must not be settled any more."""
+        self._slow = False
         self._keeps_delays = Cap.DELAY in stores.broker.capabilities
         self._parked: list[tuple[float, int, Delivery]] = []
         self._numbers = itertools.count()
@@ -147,13 +147,8 @@ class Link:
                 if not all(settled):
                     self._warn_late(done, settled)
                 self._end_groups(done, settled)
-                if (
-                    deliveries
-                    and not self.beats_itself
-                    and time.monotonic() - asked > self._stores.lease * SURE
-                ):
-                    self._hand_back(consumer, deliveries)
-                    return ()
+                if deliveries and not self.beats_itself:
+                    deliveries = self._sure(consumer, deliveries, asked)
                 return [*self._due(limit), *deliveries] if self._parked else deliveries
 
     def settle(self, done: Sequence[Settlement]) -> Sequence[bool]:
@@ -246,6 +241,20 @@ class Link:
         )
         self._consumer = None
         self._parked.clear()
+
+    def _sure(self, consumer: Consumer, lent: Sequence[Delivery], asked: float) -> Sequence[Delivery]:
+        """Those that are not lent to others by now. Asked since then (monotonic seconds), so long ago that the lease may
+        be over, they are handed back. But where that happens again, the broker is slow and was not just away, and to go
+        on like this would run nothing ever more: then it says what is still held."""
+        if is_sure(asked, self._stores.lease):
+            self._slow = False
+            return lent
+        held = still_held(self._stores.broker, consumer.id, lent, self._stores.lease) if self._slow else None
+        if held is not None:
+            return held
+        self._slow = True
+        self._hand_back(consumer, lent)
+        return ()
 
     def _hand_back(self, consumer: Consumer, late: Sequence[Delivery]) -> None:
         """What was lent so long ago that others may have it by now is not started."""
