@@ -243,18 +243,16 @@ class Link:
         self._parked.clear()
 
     def _sure(self, consumer: Consumer, lent: Sequence[Delivery], asked: float) -> Sequence[Delivery]:
-        """Those that are not lent to others by now. Asked since then (monotonic seconds), so long ago that the lease may
-        be over, they are handed back. But where that happens again, the broker is slow and was not just away, and to go
-        on like this would run nothing ever more: then it says what is still held."""
-        if is_sure(asked, self._stores.lease):
-            self._slow = False
+        """Those that are ours still. What came too long after it was asked for is handed back; but a broker to which that
+        happens again is slow, and was not just away: it says what is held, or nothing would ever run."""
+        stores, again = self._stores, self._slow
+        self._slow = not is_sure(asked, stores.lease)
+        if not self._slow:
             return lent
-        held = still_held(self._stores.broker, consumer.id, lent, self._stores.lease) if self._slow else None
-        if held is not None:
-            return held
-        self._slow = True
-        self._hand_back(consumer, lent)
-        return ()
+        held = still_held(stores.broker, consumer.id, lent, stores.lease) if again else None
+        if held is None:
+            self._hand_back(consumer, lent)
+        return held or ()
 
     def _hand_back(self, consumer: Consumer, late: Sequence[Delivery]) -> None:
         """What was lent so long ago that others may have it by now is not started."""
