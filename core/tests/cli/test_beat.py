@@ -64,10 +64,11 @@ def test_an_entry_is_added_changed_paused_run_and_removed(clock: Path, tq: Tq) -
     assert rows(tq)["often"]["schedule"] == {"type": "interval", "every": 30.0}
     assert tq("-A", "clock", "schedule", "pause", "often").status == 0
     assert rows(tq)["often"]["enabled"] is False
-    assert tq("-A", "clock", "schedule", "resume", "often").status == 0
+    resumed = tq("-A", "clock", "schedule", "resume", "often", "--json")
+    assert json.loads(resumed.out) == {"resumed": ["often"]}
     assert rows(tq)["often"]["enabled"] is True
-    sent = tq("-A", "clock", "schedule", "run", "often")
-    assert len(sent.out.strip()) == 36
+    sent = tq("-A", "clock", "schedule", "run", "often", "--json")
+    assert len(json.loads(sent.out)["often"]) == 36
     assert tq("-A", "clock", "schedule", "remove", "often").status == 0
     assert "often" not in rows(tq)
 

@@ -28,6 +28,21 @@ def options(command: click.Command) -> set[str]:
     }
 
 
+def leaves(name: str) -> dict[tuple[str, ...], click.Command]:
+    command = cli.get_command(ROOT, name)
+    assert command is not None
+    if not isinstance(command, click.Group):
+        return {(name,): command}
+    return {(name, word): found for word, found in command.commands.items() if not found.hidden}
+
+
+LEAVES = {words: found for name in COMMANDS for words, found in leaves(name).items()}
+RUN_ON = {"beat", "dev", "worker"}
+"""They have no answer: they log, as JSON with `worker_log_json`."""
+REMOTE = {"control", "inspect"}
+"""Their commands are in docs/control.md; see `test_remote.py`."""
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_each_command_has_a_section_with_an_example(name: str) -> None:
     assert re.search(rf"^    \$ (?:[A-Z_]+=\S+ )?tq ([^\n]* )?{name}\b", section(name), re.MULTILINE)
@@ -40,6 +55,16 @@ def test_each_option_is_mentioned_in_the_section_of_its_command(name: str) -> No
     children = list(command.commands.values()) if isinstance(command, click.Group) else []
     wanted = set().union(*map(options, [command, *children]))
     assert {option for option in wanted if f"{option}" not in section(name)} == set()
+
+
+@pytest.mark.parametrize("words", sorted(LEAVES), ids=" ".join)
+def test_each_subcommand_has_help_json_and_an_example(words: tuple[str, ...]) -> None:
+    command = LEAVES[words]
+    assert command.help
+    assert words[0] in RUN_ON or "--json" in options(command)
+    if words[0] not in REMOTE:
+        called = rf"^    \$ (?:[A-Z_]+=\S+ )?tq ([^\n]* )?{words[0].rstrip('s')}s?{''.join(f' {word}' for word in words[1:])}\b"
+        assert re.search(called, section(words[0]), re.MULTILINE)
 
 
 def test_each_global_option_is_mentioned() -> None:

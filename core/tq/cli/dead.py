@@ -102,28 +102,31 @@ def show(state: Globals, /, queues: tuple[str, ...], as_json: bool, **chosen: An
 @dead.command()
 @selecting
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@json_option()
 @pass_globals
-def requeue(state: Globals, /, queues: tuple[str, ...], force: bool, **chosen: Any) -> None:
+def requeue(state: Globals, /, queues: tuple[str, ...], force: bool, as_json: bool, **chosen: Any) -> None:
     """Put them back into their queues, with no attempts counted."""
-    _act(state, queues, Filter(**chosen), force, "put back", "requeue")
+    count = _acted(state, queues, Filter(**chosen), force, "requeue")
+    write_json({"requeued": count}) if as_json else click.echo(f"{count} dead letters put back")
 
 
 @dead.command()
 @selecting
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@json_option()
 @pass_globals
-def drop(state: Globals, /, queues: tuple[str, ...], force: bool, **chosen: Any) -> None:
+def drop(state: Globals, /, queues: tuple[str, ...], force: bool, as_json: bool, **chosen: Any) -> None:
     """Remove them for good."""
-    _act(state, queues, Filter(**chosen), force, "removed", "drop")
+    count = _acted(state, queues, Filter(**chosen), force, "drop")
+    write_json({"dropped": count}) if as_json else click.echo(f"{count} dead letters removed")
 
 
-def _act(state: Globals, queues: tuple[str, ...], chosen: Filter, force: bool, done: str, verb: str) -> None:
+def _acted(state: Globals, queues: tuple[str, ...], chosen: Filter, force: bool, verb: str) -> int:
     letters = _letters(state, queues)
     count = len(letters.list(chosen))
     if count and not force:
         click.confirm(f"{verb} {count} dead letters?", abort=True, err=True)
-    acted = getattr(letters, verb)(chosen) if count else 0
-    click.echo(f"{acted} dead letters {done}")
+    return int(getattr(letters, verb)(chosen)) if count else 0
 
 
 def _record(item: DeadTask) -> dict[str, Any]:

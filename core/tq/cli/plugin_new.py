@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tq.cli.common import json_option
+from tq.cli.output import write_json
 from tq.plugins import scaffold
 
 
@@ -15,7 +17,8 @@ from tq.plugins import scaffold
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="Write into this new folder. Default: ./tq-NAME."
 )
-def new(kind: str, name: str, folder: Path | None) -> None:
+@json_option("the files")
+def new(kind: str, name: str, folder: Path | None, as_json: bool) -> None:
     """Write a plugin that works: a project with an entry point, a driver, the conformance suite, a README and a file
     for CI. NAME is what settings will say (for brokers and backends the scheme of the URL): lower-case letters,
     digits and dashes.
@@ -28,6 +31,6 @@ def new(kind: str, name: str, folder: Path | None) -> None:
     """
     project = scaffold.project(kind, name)
     place = folder or Path(project.distribution)
-    for file in project.write(place):
-        click.echo(file)
+    files = [str(file) for file in project.write(place)]
+    write_json(files) if as_json else click.echo("\n".join(files))
     click.echo(f'\nNext:\n  cd {place}\n  pip install -e ".[test]"\n  pytest\n  tq plugins', err=True)

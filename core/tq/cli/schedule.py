@@ -83,8 +83,11 @@ def list_(state: Globals, /, as_json: bool) -> None:
     "--overlap", type=click.Choice(["allow", "skip", "queue"]), help="While the run before goes on."
 )
 @click.option("--replace", is_flag=True, help="In place of one that was added under this name.")
+@json_option()
 @pass_globals
-def add(state: Globals, /, name: str, when: Any, task: str, replace: bool, **given: Any) -> None:
+def add(
+    state: Globals, /, name: str, when: Any, task: str, replace: bool, as_json: bool, **given: Any
+) -> None:
     """Add one: WHEN is seconds, the five fields of a crontab, or the JSON form of a schedule.
 
     \b
@@ -94,57 +97,66 @@ def add(state: Globals, /, name: str, when: Any, task: str, replace: bool, **giv
     more = {key: value for key, value in given.items() if value is not None}
     schedules = _schedules(state)
     row = schedules.add(name, when, task, replace=replace, **more)
-    click.echo(f"{name}: {_words(row)}")
+    write_json(_record(row)) if as_json else click.echo(f"{name}: {_words(row)}")
 
 
 @schedule.command()
 @click.argument("names", nargs=-1, required=True)
+@json_option()
 @pass_globals
-def pause(state: Globals, /, names: tuple[str, ...]) -> None:
+def pause(state: Globals, /, names: tuple[str, ...], as_json: bool) -> None:
     """Send these no more, also after new starts, until they are resumed."""
     schedules = _schedules(state)
     for name in names:
         schedules.pause(name)
-        click.echo(f"{name} is paused")
+    _tell(names, "paused", "is paused", as_json=as_json)
 
 
 @schedule.command()
 @click.argument("names", nargs=-1, required=True)
+@json_option()
 @pass_globals
-def resume(state: Globals, /, names: tuple[str, ...]) -> None:
+def resume(state: Globals, /, names: tuple[str, ...], as_json: bool) -> None:
     """Send these again, from now on."""
     schedules = _schedules(state)
     for name in names:
         schedules.resume(name)
-        click.echo(f"{name} goes on")
+    _tell(names, "resumed", "goes on", as_json=as_json)
 
 
 @schedule.command()
 @click.argument("names", nargs=-1, required=True)
+@json_option("task ids by name")
 @pass_globals
-def run(state: Globals, /, names: tuple[str, ...]) -> None:
+def run(state: Globals, /, names: tuple[str, ...], as_json: bool) -> None:
     """Send these now, besides their schedules; writes the task ids."""
     schedules = _schedules(state)
+    sent = {}
     for name in names:
-        click.echo(schedules.run(name).id)
+        sent[name] = schedules.run(name).id
+        if not as_json:
+            click.echo(sent[name])
+    if as_json:
+        write_json(sent)
 
 
 @schedule.command()
 @click.argument("names", nargs=-1, required=True)
+@json_option()
 @pass_globals
-def remove(state: Globals, /, names: tuple[str, ...]) -> None:
+def remove(state: Globals, /, names: tuple[str, ...], as_json: bool) -> None:
     """Remove these."""
     schedules = _schedules(state)
     for name in names:
         schedules.remove(name)
-        click.echo(f"{name} is removed")
+    _tell(names, "removed", "is removed", as_json=as_json)
 
 
 @schedule.command()
 @click.argument("name")
 @click.option("-N", "--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="So many.")
 @click.option("--from", "start", metavar="TIME", help="After this moment (ISO 8601), not from now on.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@json_option()
 @pass_globals
 def preview(state: Globals, /, name: str, count: int, start: str | None, as_json: bool) -> None:
     """Show when NAME is due next, in words and in its zone."""
@@ -159,6 +171,14 @@ def preview(state: Globals, /, name: str, count: int, start: str | None, as_json
         click.echo(
             f"  {moment:%a} {moment.isoformat(sep=' ', timespec='seconds')} {moment.tzname() or ''}".rstrip()
         )
+
+
+def _tell(names: tuple[str, ...], past: str, words: str, *, as_json: bool) -> None:
+    if as_json:
+        write_json({past: names})
+        return
+    for name in names:
+        click.echo(f"{name} {words}")
 
 
 def _moment(text: str | None, zone: dt.tzinfo) -> dt.datetime | None:

@@ -11,6 +11,7 @@ import click
 
 from tq.app.tree import GroupNode, Row, TaskNode, counts
 from tq.app.workflow import Workflow
+from tq.cli.common import json_option
 from tq.cli.context import Globals, pass_globals
 from tq.cli.find import importing
 from tq.cli.output import write_json
@@ -70,18 +71,20 @@ def show(
 @click.option(
     "-s", "--signal", default="SIGTERM", show_default=True, metavar="NAME", help="With --terminate."
 )
+@json_option()
 @pass_globals
-def cancel(state: Globals, /, workflow_id: str, terminate: bool, signal: str) -> None:
+def cancel(state: Globals, /, workflow_id: str, terminate: bool, signal: str, as_json: bool) -> None:
     """Revoke all of a workflow that has not ended."""
     ids = _workflow(state, workflow_id).cancel(terminate=terminate, signal=signal)
-    click.echo(f"revoked {len(ids)} tasks")
+    write_json({"revoked": ids}) if as_json else click.echo(f"revoked {len(ids)} tasks")
 
 
 @workflow.command()
 @click.argument("workflow_id", metavar="ID")
 @click.option("--failed", is_flag=True, help="Those that failed; there are no others that can.")
+@json_option()
 @pass_globals
-def retry(state: Globals, /, workflow_id: str, failed: bool) -> None:
+def retry(state: Globals, /, workflow_id: str, failed: bool, as_json: bool) -> None:
     """Run the tasks of a workflow that failed anew; what follows them goes on from there.
 
     What succeeded does not run again. Chords are counted anew, with the results that their members have.
@@ -90,6 +93,9 @@ def retry(state: Globals, /, workflow_id: str, failed: bool) -> None:
     with importing("a module of include, imports or autodiscover_tasks"):
         state.app().import_modules()
     ids = found.retry()
+    if as_json:
+        write_json({"sent": ids})
+        return
     click.echo(f"sent {len(ids)} tasks again" if ids else "nothing has failed")
 
 
