@@ -17,10 +17,11 @@ from tq.app.modules import import_object
 from tq.app.serializers import Serializers
 from tq.client.waiter import Waiter
 from tq.config import Settings
-from tq.config.tls import over_tls
 from tq.contracts.results import BackendCap
 from tq.errors import ImproperlyConfigured, PluginError
 from tq.plugins import registry
+from tq.plugins.catalog import REDIS
+from tq.plugins.secure import over_tls
 from tq.policy.broadcast import Broadcasts
 from tq.policy.route import QueueInfo, Router
 from tq.policy.times import LocalZone
@@ -95,7 +96,7 @@ class Connections:
         """The same of the result backend; an empty URL where there is none."""
         conf = self.conf
         url, wanted = conf.result_backend or "", conf.redis_backend_use_ssl
-        if not url.startswith(("redis", "sentinel")):
+        if url.partition("://")[0] not in REDIS:
             wanted = None
         return over_tls(url, conf.result_backend_transport_options, wanted, "redis_backend_use_ssl")
 

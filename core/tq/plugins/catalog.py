@@ -41,6 +41,14 @@ BACKENDS: Final[Mapping[str, str]] = {
     "cache+memory": CORE,
 }
 
+REDIS: Final = frozenset(_REDIS)
+"""Schemes that `redis_backend_use_ssl` is about."""
+SECURE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("redis", "rediss"), "rediss"),
+    **dict.fromkeys(("amqp", "amqps", "pyamqp", "librabbitmq"), "amqps"),
+}
+"""Scheme → the same with TLS."""
+
 SERIALIZERS: Final[Mapping[str, str]] = {
     "json": CORE,
     "msgpack": "msgpack",
