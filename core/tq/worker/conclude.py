@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -12,6 +11,7 @@ from tq.errors import Retry
 from tq.records import Action, Lock, Settlement, TaskMeta, Undecodable
 from tq.wire.call import TaskCall
 from tq.wire.exceptions import exception_document
+from tq.wire.isotime import utc_now
 from tq.wire.locks import lock_in
 from tq.worker.documents import extended, started_document
 from tq.worker.follow import NOTHING, Followed, FollowUp
@@ -116,7 +116,7 @@ class Concluding(Steps):
             value if state == states.SUCCESS else exception_document(value),
             outcome.traceback,
             list(request.children) if request is not None and request.leaves_something else [],
-            datetime.now(UTC).isoformat() if state != states.RETRY else None,
+            utc_now() if state != states.RETRY else None,
             call.group,
             call.parent_id,
         )
