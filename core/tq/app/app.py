@@ -249,7 +249,7 @@ class TQ(Sending):
     ) -> Signature:
         """A call as data, by task name or from a signature's dictionary."""
         check_call_options(options)
-        if isinstance(task, Mapping):
+        if type(task) is not str and isinstance(task, Mapping):
             return signature_from(task, self).clone(args, kwargs, **options)
         return Signature(task, args, kwargs, {**options}, immutable=immutable, app=self)
 
@@ -316,6 +316,9 @@ class TQ(Sending):
         given: Mapping[str, Any],
     ) -> AsyncResult[Any]:
         result: AsyncResult[Any] = AsyncResult(self.publish_call(name, task, args, kwargs, given), self)
+        asked = given.get("ignore_result")
+        if self._ignores(task) if asked is None else asked:
+            result.ignored = True
         parent = current_request.get()
         if parent is not None and given.get("add_to_parent", True) and self.has_trail(parent):
             parent.children.append(result.as_tuple())

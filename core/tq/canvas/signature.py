@@ -58,7 +58,7 @@ class Signature(dict[str, Any]):
         subtask_type: str | None = None,
         app: CanvasApp | None = None,
     ) -> None:
-        if isinstance(task, Mapping):
+        if type(task) is not str and isinstance(task, Mapping):
             super().__init__(task)
         else:
             super().__init__(

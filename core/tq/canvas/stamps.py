@@ -15,7 +15,9 @@ _PLACES = frozenset(
 
 def names_of(options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the stamps, each once."""
-    names = options.get(NAMES) or ()
+    names = options.get(NAMES)
+    if not names:
+        return ()
     return tuple(
         dict.fromkeys(names if isinstance(names, Iterable) and not isinstance(names, str) else (names,))
     )
