@@ -10,6 +10,7 @@ import pytest
 
 from tq.contracts.broker import Broker
 from tq.errors import BrokerError, BrokerUnavailable
+from tq.records import Queue
 from tq.testing.broker_kit import envelope
 
 PASSWORD = "s3cret"
@@ -37,6 +38,11 @@ class Errors:
         with pytest.raises(BrokerUnavailable) as caught:
             dead_broker.consumer(["q"], "consumer", lease=5.0).receive(1, 0.1)
         shows_no_password(caught.value, dead_broker)
+
+    def test_declaring_queues_connects_to_nothing(self, dead_broker: Broker) -> None:
+        """An app is made, and its commands asked for help, where there is no server."""
+        dead_broker.declare([Queue("q")], others=Queue(""))
+        dead_broker.close()
 
     def test_maintain_of_a_dead_server_raises_or_has_nothing_to_do(self, dead_broker: Broker) -> None:
         try:

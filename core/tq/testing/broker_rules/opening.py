@@ -75,6 +75,11 @@ class Opening:
     def test_a_broker_joins_no_backend_that_it_does_not_know(self, broker: Broker) -> None:
         assert broker.joins(object()) is False
 
+    def test_findings_say_what_is_there_and_what_to_do(self, kit: BrokerKit, broker: Broker) -> None:
+        for found in broker.findings():
+            assert found.what and found.advice
+            assert kit.url == mask_url(kit.url) or kit.url not in found.what + found.advice
+
     def test_a_password_is_never_part_of_a_repr(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.publish(broker, [envelope(queue, "one")])
         shown = repr(broker) + repr(kit.consumer(broker, queue))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tq.contracts.broker import Broker, Cap
-from tq.records import Action, Settlement
+from tq.errors import PublishError, SerializationError
+from tq.records import Action, Envelope, Message, Settlement
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle
 from tq.testing.needs import needs
 
@@ -120,6 +121,37 @@ class Settling:
             settle(consumer, taken, publish=(envelope(queue, "next"),))
         assert ids(kit.take(consumer, 1)) == ["next"]
         assert kit.rest(consumer) == []
+
+    def test_a_follow_up_that_cannot_be_written_leaves_its_task_there(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        """An acknowledgement without what should follow ends a chain in its middle, and nobody hears of it."""
+        kit.send(broker, queue, "first")
+        consumer = kit.consumer(broker, queue)
+        taken = kit.take(consumer, 1)
+        bad = Envelope(Message({"id": "bad", "task": "t", "what": object()}, {}, b"[]"), f"{queue}-next")
+        try:
+            settle(consumer, taken, publish=(bad,))
+        except (PublishError, SerializationError):
+            consumer.close()
+            assert ids(kit.take(kit.consumer(broker, queue), 1)) == ["first"]
+        else:
+            dead = Cap.DEAD_LETTERS in broker.capabilities
+            assert not dead or len(broker.dead_letters(queue)) == 1, "it is neither there nor a dead letter"
+
+    @needs(Cap.UNIQUE)
+    def test_a_unique_follow_up_that_was_published_before_is_a_no_op(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        """A task that runs twice would double all that comes after it."""
+        (name,) = names(1)
+        sender, receiver = kit.consumer(broker, queue), kit.consumer(broker, f"{queue}-next")
+        for _ in range(2):
+            kit.send(broker, queue, "the same")
+            batch = (envelope(f"{queue}-next", name, unique=True),)
+            assert settle(sender, kit.take(sender, 1), publish=batch) == [True]
+        assert ids(kit.take(receiver, 1)) == [name]
+        assert kit.rest(receiver) == []
 
     def test_turn_settles_and_receives(self, kit: BrokerKit, broker: Broker, queue: str) -> None:
         kit.send(broker, queue, "first")
