@@ -133,3 +133,11 @@ def test_an_undeclared_queue_is_refused_where_none_shall_be_made() -> None:
 def test_a_path_that_cannot_be_imported_here_is_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match=r"'m\.Router'"):
         route("m.Router")
+
+
+def test_a_broadcast_is_found_by_its_exchange_and_no_other_queue_is() -> None:
+    queues = [QueueInfo("celery"), QueueInfo("news", "x", "k", broadcast=True), QueueInfo("mails", "y", "m")]
+    router = Router(
+        {"a": {"exchange": "x"}, "b": {"exchange": "y"}, "c": {"routing_key": "k"}}, queues=queues
+    )
+    assert [router.route(name, (), {}, {}).queue for name in "abc"] == ["news", "celery", "k"]

@@ -197,7 +197,9 @@ class Connections:
             conf.task_routes,
             default_queue=conf.task_default_queue,
             default_priority=conf.task_default_priority,
-            queues=[QueueInfo(q.name, q.exchange, q.routing_key) for q in conf.task_queues or ()],
+            queues=[
+                QueueInfo(q.name, q.exchange, q.routing_key, q.broadcast) for q in conf.task_queues or ()
+            ],
             create_missing=conf.task_create_missing_queues,
             resolve=import_object,
         )

@@ -29,11 +29,12 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class QueueInfo(msgspec.Struct, frozen=True):
-    """A declared queue."""
+    """A declared queue. One that is a `broadcast` is also found by its exchange, whatever the routing key."""
 
     name: str
     exchange: str = ""
     routing_key: str = ""
+    broadcast: bool = False
 
 
 class Router:
@@ -50,7 +51,9 @@ class Router:
         resolve: Callable[[str], Any] | None = None,
     ) -> None:
         self._queues = {queue.name: queue for queue in queues}
-        self._by_key = {queue.routing_key: queue for queue in queues if queue.routing_key}
+        shared = [queue for queue in queues if not queue.broadcast]
+        self._by_key = {queue.routing_key: queue for queue in shared if queue.routing_key}
+        self._loud = {queue.exchange: queue for queue in queues if queue.broadcast}
         self._create_missing = create_missing
         self._default = default_queue
         self._default_priority = default_priority
@@ -83,7 +86,7 @@ class Router:
     def _route(self, name: str, chosen: Mapping[str, Any]) -> Route:
         queue, key = chosen.get("queue"), chosen.get("routing_key") or ""
         if queue is None:
-            declared = self._by_key.get(key)
+            declared = self._loud.get(chosen.get("exchange") or "") or self._by_key.get(key)
             # A direct exchange without a declared binding leads to the queue of the same name.
             queue = declared.name if declared else key or self._default
         queue = queue if isinstance(queue, str) else queue.name
