@@ -66,6 +66,18 @@ def test_the_options_of_the_task_go_with_every_call_and_those_of_the_call_win(ap
     assert only(app, "slow").priority == 3
 
 
+def test_a_call_that_asked_for_no_result_has_none_to_wait_for(app: TQ) -> None:
+    @app.task(ignore_result=True)
+    def quiet() -> int:
+        return 1
+
+    result = quiet.delay()
+    assert result.ignored and result.get() is None
+    assert app.send_task("x", ignore_result=True).ignored
+    assert not app.send_task("x").ignored
+    assert not quiet.apply_async(ignore_result=False).ignored
+
+
 def test_the_default_queue_and_routes_come_from_the_settings(make_app: Any) -> None:
     app = make_app(task_default_queue="home", task_routes={"mail.*": {"queue": "mails"}})
     app.send_task("mail.send", ("x",))

@@ -43,6 +43,8 @@ class AsyncResult(Lineage, Generic[T_co]):
 
     TimeoutError = ResultTimeout
     """What `get` raises, as Celery's results name it."""
+    ignored: bool = False
+    """Whether its call asked for no result: there is none to wait for, and `get` returns None at once."""
 
     def __init__(self, id: str, app: ResultSource, *, parent: Any = None) -> None:
         self.id = id
@@ -66,6 +68,8 @@ class AsyncResult(Lineage, Generic[T_co]):
         `WaitInTask` inside a task unless `disable_sync_subtasks` is False. `interval` is accepted for
         Celery's sake; back ends that cannot push choose their own.
         """
+        if self.ignored:
+            return None  # type: ignore[return-value]
         if disable_sync_subtasks and current_request.get() is not None:
             raise WaitInTask(
                 "never wait for a result inside a task: it may hold the slot that the other task needs; use a "
@@ -81,6 +85,8 @@ class AsyncResult(Lineage, Generic[T_co]):
 
     async def aget(self, timeout: float | None = None, propagate: bool = True) -> T_co:
         """`get` for async code; thousands may be awaited at once."""
+        if self.ignored:
+            return None  # type: ignore[return-value]
         if self._final is None:
             self._backend()
             self._final = await self._source.waiter.wait(self.id, timeout)
