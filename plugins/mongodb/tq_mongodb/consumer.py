@@ -6,8 +6,6 @@ import logging
 import time
 from collections.abc import Sequence
 
-from pymongo import UpdateOne
-
 from tq.contracts.broker import Consumer
 from tq.contracts.polling import looks
 from tq.errors import BrokerError, LeaseLost
@@ -53,19 +51,32 @@ class MongoConsumer(Consumer):
         """Until then (monotonic seconds) something may be lent to this consumer that it does not know: an answer was lost."""
 
     def receive(self, limit: int, wait: float) -> Sequence[Delivery]:
+        return self._receive(limit, wait, None)
+
+    def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
+        return self._settle(batch, self._lives.beats(self.id)) if batch else ()
+
+    def turn(
+        self, batch: Sequence[Settlement], limit: int, wait: float
+    ) -> tuple[Sequence[bool], Sequence[Delivery]]:
+        """Both after one look at whether this consumer lives; another look follows what is claimed."""
+        beats = self._lives.beats(self.id) if batch else None
+        settled = self._settle(batch, beats) if batch else ()
+        return settled, self._receive(limit, wait, beats) if limit else ()
+
+    def _receive(self, limit: int, wait: float, beats: int | None) -> Sequence[Delivery]:
         for _ in looks(wait, _FIRST_PAUSE, self._pause):
             if self._interrupted:
                 self._interrupted = False
                 return ()
-            taken = self._take(min(limit, _MOST))
+            taken = self._take(min(limit, _MOST), beats)
             if taken:
                 return taken
+            beats = None
         return ()
 
-    def settle(self, batch: Sequence[Settlement]) -> Sequence[bool]:
-        if not batch:
-            return ()
-        if self._lives.beats(self.id) is None:
+    def _settle(self, batch: Sequence[Settlement], beats: int | None) -> Sequence[bool]:
+        if beats is None:
             return [False] * len(batch)
         answers: dict[int, bool] = {}
         plain: dict[int, Document] = {}
@@ -96,8 +107,9 @@ class MongoConsumer(Consumer):
 
     # -- taking --------------------------------------------------------------------------------------------
 
-    def _take(self, limit: int) -> list[Delivery]:
-        beats = self._lives.beats(self.id)
+    def _take(self, limit: int, known: int | None) -> list[Delivery]:
+        """`known`: how many heartbeats there were a moment ago."""
+        beats = self._lives.beats(self.id) if known is None else known
         if beats is None:
             raise self._lost()
         self._promote()
@@ -110,17 +122,25 @@ class MongoConsumer(Consumer):
         self._given += len(found)
         try:
             claimed = self._store.run("receive messages", lambda db: self._claim(db, receipts, beats))
-            alive = self._lives.beats(self.id) is not None
+            now = self._lives.beats(self.id)
+            if claimed and now is not None and now != beats:
+                # A heartbeat came in between, which does not know the first of these, and that runs from now on.
+                self._store.run("receive messages", lambda db: self._count(db, min(claimed), now))
         except BrokerError:
             self._doubtful = time.monotonic() + _DOUBT
             raise
-        if not alive:
+        if now is None:
             # It was declared dead in the middle of this; nobody else knows what it claimed since then.
             self._lives.give_back(self.id, Verdict())
             raise self._lost()
         return self._hand_out(
             {receipt: document for receipt, document in receipts.items() if receipt in claimed}
         )
+
+    def _count(self, db: Mongo, receipt: int, beats: int) -> None:
+        """Have this one count as running until the next heartbeat."""
+        mine = {"c": self.id, "s": "lent", "r": receipt}
+        self._tables.messages(db).update_one(mine, {"$set": {"f": beats}})
 
     def _hand_out(self, taken: dict[int, Document]) -> list[Delivery]:
         self._held |= {
@@ -139,7 +159,7 @@ class MongoConsumer(Consumer):
             unknown = {**mine, "r": {"$nin": list(self._held)}}
             found = list(table.find(unknown).sort("r", 1).limit(limit))
             if found:
-                table.update_one({**mine, "r": found[0]["r"]}, {"$set": {"f": beats}})
+                self._count(db, found[0]["r"], beats)
             return found
 
         return {int(document["r"]): document for document in self._store.run("receive messages", find)}
@@ -163,21 +183,26 @@ class MongoConsumer(Consumer):
         """Lend these to the consumer, the first as one that runs; the receipts of those that nobody else took."""
         first = min(receipts)
         table = self._tables.messages(db)
-        claims = [
-            UpdateOne(
-                {"_id": document["_id"], "s": "ready", "a": document["a"]},
-                {"$set": {"s": "lent", "c": self.id, "r": receipt, "f": beats if receipt == first else -2}},
-            )
-            for receipt, document in receipts.items()
-        ]
-        if table.bulk_write(claims, ordered=False).matched_count == len(claims):
+        ids = [document["_id"] for document in receipts.values()]
+        # One update for the batch: the place of a message in it says which receipt is its own.
+        place = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
+        counts = {"$cond": [{"$eq": ["$_id", {"$literal": ids[0]}]}, beats, -2]}
+        lent = {"s": "lent", "c": {"$literal": self.id}, "r": {"$add": [first, place]}, "f": counts}
+        attempts: dict[int, list[str]] = {}
+        for document in receipts.values():
+            attempts.setdefault(document["a"], []).append(document["_id"])
+        matched = sum(
+            table.update_many({"_id": {"$in": some}, "s": "ready", "a": a}, [{"$set": lent}]).matched_count
+            for a, some in attempts.items()
+        )
+        if matched == len(ids):
             return set(receipts)
         mine = {
             int(each["r"]) for each in table.find({"c": self.id, "s": "lent", "r": {"$gte": first}}, {"r": 1})
         }
         if mine and first not in mine:
             # Somebody took what would have been the first.
-            table.update_one({"c": self.id, "s": "lent", "r": min(mine)}, {"$set": {"f": beats}})
+            self._count(db, min(mine), beats)
         return mine
 
     # -- settling ------------------------------------------------------------------------------------------
