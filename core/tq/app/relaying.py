@@ -29,5 +29,4 @@ def own_queue(app: TQ) -> str:
 def relays_of(app: TQ, setup: WorkerSetup, own: str, heard: Sequence[str]) -> list[Relay]:
     """Bring what is said in these broadcasts into the worker's own queue."""
     channels = app.broadcasts.channels
-    timeout = app.conf.broker_publish_timeout
-    return [Relay(app.broker, channels[name], own, setup, timeout=timeout) for name in heard]
+    return [Relay(app.broker, channels[name], own, setup) for name in heard]

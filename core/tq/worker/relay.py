@@ -24,19 +24,18 @@ AT_ONCE: Final = 500
 """Messages that are taken from the broadcast, and put into the queue, together."""
 TTL: Final = 3600.0
 """Seconds that the server may keep what a worker could not take yet."""
+_PATIENCE: Final = 0.25
+"""Of a lease, for one publish: one that is given up in doubt is doubled by the next, and heartbeats wait for it."""
 
 
 class Relay:
-    """Serves one worker and one broadcast. `queue` is the worker's own; `timeout`: seconds for one publish."""
+    """Serves one worker and one broadcast. `queue` is the worker's own."""
 
-    def __init__(
-        self, broker: Broker, channel: Channel, queue: str, setup: WorkerSetup, *, timeout: float
-    ) -> None:
+    def __init__(self, broker: Broker, channel: Channel, queue: str, setup: WorkerSetup) -> None:
         self._broker = broker
         self._channel = channel
         self._queue = queue
         self._setup = setup
-        self._timeout = timeout
         self._thread = ListeningThread(
             f"the broadcast {channel.name}",
             "tq-broadcast",
@@ -85,10 +84,11 @@ class Relay:
     def _put(self, envelopes: Sequence[Envelope]) -> None:
         """Until it is done: who said it will not say it again."""
         delays = reconnect_delays(maximum=LONGEST_PAUSE)
+        timeout = self._setup.stores.lease * _PATIENCE
         while envelopes and not self._thread.ended.is_set():
             try:
                 with self._setup.quiet:
-                    answers = self._broker.publish(envelopes, timeout=self._timeout)
+                    answers = self._broker.publish(envelopes, timeout=timeout)
             except BrokerUnavailable as exc:
                 self._thread.complain("away", "%s", f"tasks of a broadcast wait in memory: {exc}")
                 self._thread.ended.wait(next(delays))
