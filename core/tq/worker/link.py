@@ -245,12 +245,11 @@ class Link:
     def _sure(self, consumer: Consumer, lent: Sequence[Delivery], asked: float) -> Sequence[Delivery]:
         """Those that are ours still. What came too long after it was asked for is handed back; but a broker to which that
         happens again is slow, and was not just away: it says what is held, or nothing would ever run."""
-        stores, again = self._stores, self._slow
-        self._slow = not is_sure(asked, stores.lease)
+        lease, again = self._stores.lease, self._slow
+        self._slow = not is_sure(asked, lease)
         if not self._slow:
             return lent
-        held = still_held(stores.broker, consumer.id, lent, stores.lease) if again else None
-        if held is None:
+        if (held := still_held(self._stores.broker, consumer.id, lent, lease) if again else None) is None:
             self._hand_back(consumer, lent)
         return held or ()
 
