@@ -58,5 +58,6 @@ def test_the_hot_path_can_be_walked_on_the_memory_broker(
         "memory: delay",
         "memory: drain",
         "memory: drain with results",
+        "memory: drain with events",
         "memory: bulk",
     ]
