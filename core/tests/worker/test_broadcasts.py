@@ -115,7 +115,8 @@ def test_only_those_hear_it_who_read_it(app: TQ, runs: Runs) -> None:
 
 def test_a_running_worker_does_not_begin_to_listen(app: TQ) -> None:
     with at_work(app, NODES[0], queues=["celery"]):
-        (reply,) = app.control.add_consumer(NEWS, destination=[NODES[0]], reply=True, timeout=30, limit=1)
+        replies = app.control.add_consumer(NEWS, destination=[NODES[0]], reply=True, timeout=30, limit=1)
+    (reply,) = replies or []
     assert "is a broadcast" in reply[NODES[0]]["error"]
 
 

@@ -75,7 +75,7 @@ class Template:
         self._headers = model.headers
         self._properties = model.properties
         self._embed = model.body.removeprefix(b"[[],{}")
-        self.own_root = not call.root_id or call.root_id == call.id
+        self.own_root: bool = not call.root_id or call.root_id == call.id
         self.written: tuple[Any, bytes] = (None, b"")
 
     def message(
