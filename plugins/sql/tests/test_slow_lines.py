@@ -48,7 +48,18 @@ def test_the_first_publish_on_an_empty_database_takes_few_round_trips(url: str, 
     first, proxy.round_trips = proxy.round_trips, 0
     assert first <= FIRST
     assert broker.publish([envelope("two")], timeout=30) == [None]
-    assert proxy.round_trips <= 5
+    # On PostgreSQL one statement stores and rings.
+    assert proxy.round_trips <= (1 if url.startswith("postgresql") else 5)
+    broker.close()
+
+
+def test_a_publish_notices_that_the_server_has_hung_up_before_it_sends(url: str, proxy: Proxy) -> None:
+    broker = SqlBroker(url)
+    assert broker.publish([envelope("one")], timeout=30) == [None]
+    proxy.cut()
+    proxy.heal()  # which comes after the end of the connections, as the proxy's thread does one thing after the other
+    assert broker.publish([envelope("two")], timeout=30) == [None]
+    assert broker.stats("q").ready == 2
     broker.close()
 
 

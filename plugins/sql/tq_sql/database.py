@@ -115,13 +115,15 @@ class Database:
             with self.dialect.inside(self.options.socket_timeout):
                 engine.dispose()
 
-    def transact(self, work: Work[T], *, timeout: float | None = None, read: bool = False) -> T:
+    def transact(
+        self, work: Work[T], *, timeout: float | None = None, read: bool = False, alone: bool = False
+    ) -> T:
         """Run `work` in one transaction on a connection of this thread or of the pool."""
         if self.dialect.connection_for_each_thread:
             return self._own_session().transact(work, timeout=timeout, read=read)
         session = Session(self)
         try:
-            return session.transact(work, timeout=timeout, read=read)
+            return session.transact(work, timeout=timeout, read=read, alone=alone)
         finally:
             session.close()
 
@@ -148,10 +150,12 @@ class Session:
         """The connection, where there is one now."""
         return self._conn
 
-    def transact(self, work: Work[T], *, timeout: float | None = None, read: bool = False) -> T:
+    def transact(
+        self, work: Work[T], *, timeout: float | None = None, read: bool = False, alone: bool = False
+    ) -> T:
         """Run `work` in one transaction, and again where the store undid it because of others.
 
-        `work` must be without effects of its own. Raises the driver's errors as tq's; a connection that
+        `work` must be without effects of its own; `alone`: it is one statement, which commits itself. Raises the driver's errors as tq's; a connection that
         breaks before the commit began is replaced once, after that the outcome is in doubt.
         """
         dialect = self._database.dialect
@@ -167,8 +171,13 @@ class Session:
                 engine = self._database.engine
                 with dialect.inside(deadline - time.monotonic()):
                     conn = self._open(engine)
-                    dialect.before(conn, deadline - time.monotonic(), read=read)
+                    if alone and dialect.stale(conn):
+                        # Found out later, nobody would know whether the statement was done.
+                        self._drop(True)
+                        conn = self._open(engine)
+                    dialect.before(conn, deadline - time.monotonic(), read=read, alone=alone)
                     with conn.begin() as transaction:
+                        committing = alone
                         value = work(conn)
                         committing = True
                         transaction.commit()

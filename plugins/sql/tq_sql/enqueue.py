@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, Connection
 
 from tq.contracts.transactions import own_transaction
 from tq.errors import ImproperlyConfigured
+from tq_sql.dialects import Ready
 from tq_sql.parcels import UNIQUE_FOR, Inlet
 from tq_sql.urls import ALIASES, Address
 
@@ -72,8 +73,9 @@ class Own:
 class GuestInlet(Inlet):
     """Puts parcels into the table over any driver that SQLAlchemy has."""
 
-    def _insert(self, conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        conn.execute(sa.insert(self._tables.messages), list(rows))
+    def _insert(self, conn: Connection, rows: Sequence[Ready]) -> None:
+        values = [{"queue": queue, "lane": lane, "payload": payload} for queue, lane, payload in rows]
+        conn.execute(sa.insert(self._tables.messages), values)
 
     def _remember(self, conn: Connection, ids: Sequence[str]) -> set[str]:
         c = self._tables.uniques.c

@@ -65,6 +65,8 @@ _TEXTS: tuple[tuple[str, tuple[bool, str, str]], ...] = (
     ("could not translate host name", _REFUSED),
     ("failed to resolve host", _REFUSED),
     ("timeout", _REFUSED),
+    ("server closed the connection", _REFUSED),
+    ("Connection reset", _REFUSED),
 )
 
 

@@ -29,7 +29,7 @@ class Leases:
         self._locks_over = Locks(dialect, tables).over
         self._ends = self._now + sa.bindparam("lease", type_=sa.Double)
         c = tables.consumers.c
-        self._alive = dialect.share(sa.select(c.id).where(c.id == sa.bindparam("me", type_=sa.BigInteger)))
+        self._alive = f"SELECT id FROM {tables.consumers.name} WHERE id = %d{dialect.shared}"
         self._beat = (
             sa.update(tables.consumers)
             .where(c.name == sa.bindparam("who"))
@@ -59,7 +59,7 @@ class Leases:
 
     def alive(self, conn: Connection, me: int) -> bool:
         """Whether the consumer lives; it cannot be buried before this transaction ends."""
-        return conn.execute(self._alive, {"me": me}).first() is not None
+        return conn.exec_driver_sql(self._alive % me).first() is not None
 
     def beat(self, conn: Connection, beats: Sequence[Heartbeat], lease: float) -> list[bool]:
         """Extend the leases of those that live, and forget what counted as running before."""

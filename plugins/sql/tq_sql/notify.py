@@ -23,9 +23,18 @@ class NotifyBell(Bell):
             sa.func.pg_notify(sa.literal(topic, sa.Text), sa.bindparam("names", type_=sa.Text))
         )
 
-    def ring_inside(self, conn: Connection, names: Collection[str]) -> None:
+    @property
+    def topic(self) -> str:
+        """The channel."""
+        return self._topic
+
+    def said(self, names: Collection[str]) -> str:
+        """What to notify of these; empty where they are too many to be named."""
         said = json.dumps(sorted(names))
-        conn.execute(self._statement, {"names": said if len(said) <= LONGEST else ""})
+        return said if len(said) <= LONGEST else ""
+
+    def ring_inside(self, conn: Connection, names: Collection[str]) -> None:
+        conn.execute(self._statement, {"names": self.said(names)})
 
     def waiter(self, conn: Connection, interrupt: Interrupt, names: Sequence[str]) -> Waiter:
         # Needs the driver, which a broker without one must be able to do without until it connects.

@@ -35,6 +35,11 @@ class Closing(msgspec.Struct, frozen=True):
     result: ResultRow | None
     unlock: Lock | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Nothing but the removal of the message."""
+        return self.action is Action.ACK and not self.publish and self.result is None and self.unlock is None
+
 
 def close_up(settlement: Settlement, to_row: ToRow | None, largest: int | None = None) -> Closing:
     """Pack a settlement. What cannot be stored makes it a dead letter, rather than spoil its batch."""
@@ -68,6 +73,7 @@ class Outlet:
 
     def __init__(self, dialect: Dialect, tables: Tables, inlet: Inlet) -> None:
         self._dialect = dialect
+        self._tables = tables
         self._inlet = inlet
         self._locks = Locks(dialect, tables)
         c = tables.messages.c
@@ -79,8 +85,7 @@ class Outlet:
         )
         self._mine = sa.select(c.id).where(mine)
         self._others = sa.select(c.id).where(dialect.among(c.id, "ids"), c.holder.is_not(None))
-        delete = sa.delete(tables.messages).where(mine)
-        self._delete = delete.returning(c.id) if dialect.deletes_return else delete
+        self._delete = sa.delete(tables.messages).where(mine).returning(c.id)
         update = sa.update(tables.messages)
         self._back = update.where(mine).values(state=READY, holder=None, due_at=None)
         self._later = update.where(one).values(
@@ -93,13 +98,17 @@ class Outlet:
     def settle(
         self, conn: Connection, me: int, batch: Sequence[Closing], store: StoreRows | None
     ) -> tuple[list[bool], list[Closing]]:
-        """For a consumer that is alive: whether each is settled, and those that took effect just now.
+        """For a consumer that is alive: whether each is settled, and those that took effect just now and are more than
+        the removal of a message.
 
         A row that is gone was settled before, in a transaction whose answer got lost.
         """
         first = {closing.receipt: closing for closing in reversed(batch)}
-        held = self._take(conn, me, first)
-        done = [closing for receipt, closing in first.items() if receipt in held]
+        others = {receipt: closing for receipt, closing in first.items() if not closing.plain}
+        plain = [receipt for receipt in first if receipt not in others]
+        whole = not plain or self._dialect.remove(conn, self._tables, me, plain) == len(plain)
+        held = self._take(conn, me, others) if others else set()
+        done = [closing for receipt, closing in others.items() if receipt in held]
         results = [closing.result for closing in done if closing.result is not None]
         if results and store is not None:
             store(conn, results)
@@ -109,9 +118,10 @@ class Outlet:
         unlocks = [(closing.queue, closing.unlock) for closing in done if closing.unlock is not None]
         if unlocks:
             self._locks.end(conn, unlocks)
-        if len(held) == len(first):
+        if whole and len(held) == len(others):
             return [True] * len(batch), done
-        lost = self._held_by_others(conn, [r for r in first if r not in held])
+        missing = [receipt for receipt in others if receipt not in held]
+        lost = self._held_by_others(conn, missing if whole else missing + plain)
         return [not (c.receipt in lost and c.action is not Action.REQUEUE) for c in batch], done
 
     def _take(self, conn: Connection, me: int, batch: dict[int, Closing]) -> set[int]:
@@ -128,11 +138,11 @@ class Outlet:
         return held
 
     def _remove(self, conn: Connection, me: int, receipts: Sequence[int]) -> set[int]:
-        values = {"ids": self._dialect.ids(receipts), "me": me}
         if self._dialect.deletes_return:
+            values = {"ids": self._dialect.ids(receipts), "me": me}
             return set(conn.execute(self._delete, values).scalars())
         mine = self._select_mine(conn, me, receipts)
-        conn.execute(self._delete, values)
+        self._dialect.remove(conn, self._tables, me, receipts)
         return mine
 
     def _select_mine(self, conn: Connection, me: int, receipts: Sequence[int]) -> set[int]:

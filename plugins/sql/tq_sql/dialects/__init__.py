@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.engine import URL
 
-from tq_sql.dialects.base import Claim, Dialect, asked, clock
+from tq_sql.dialects.base import Claim, Dialect, Ready, asked, clock
 from tq_sql.options import SqlOptions
 
-__all__ = ["Claim", "Dialect", "asked", "clock", "dialect_of"]
+__all__ = ["Claim", "Dialect", "Ready", "asked", "clock", "dialect_of"]
 
 
 def dialect_of(name: str, url: URL, options: SqlOptions) -> Dialect:

@@ -19,6 +19,8 @@ from tq_sql.tables import Tables
 
 Claim: TypeAlias = Callable[[Connection, int, int], Sequence[Any]]
 """(connection, consumer, limit) -> rows of (id, queue, lane, charged, payload), in no order."""
+Ready: TypeAlias = tuple[str, int, bytes]
+"""A message to store: queue, lane, payload."""
 
 
 class Dialect(ABC):
@@ -96,10 +98,6 @@ class Dialect(ABC):
         """The value of a parameter of `among`."""
         return list(ids)
 
-    def share(self, query: sa.Select[Any]) -> sa.Select[Any]:
-        """Keep the rows of `query` from being deleted until the transaction ends."""
-        return query
-
     def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """Lock the rows of `query`, without those that others have locked."""
         return query
@@ -107,17 +105,36 @@ class Dialect(ABC):
     def started(self, conn: Connection) -> None:
         """Called once for each process, on its first connection."""
 
-    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
-        """Called before each transaction: it should not take longer than that, and may only read."""
+    def before(self, conn: Connection, seconds: float, *, read: bool, alone: bool = False) -> None:
+        """Called before each transaction: it should not take longer than that, may only read, or is one statement."""
 
+    def stale(self, conn: Connection) -> bool:
+        """Whether the server has hung up on this connection, as far as one can tell without asking it."""
+        return False
+
+    def insert_and_ring(
+        self, conn: Connection, tables: Tables, rows: Sequence[Ready], topic: str, said: str
+    ) -> None:
+        """`insert` and the bell in one statement, where `one_statement` says that there is such a thing."""
+        raise NotImplementedError
+
+    one_statement: ClassVar[bool] = False
+    """`insert_and_ring`, which may be a transaction by itself and so costs one round trip."""
+
+    shared: ClassVar[str] = ""
+    """Ends a SELECT whose rows are not to be deleted before the transaction ends."""
     connection_for_each_thread: ClassVar[bool] = False
     """Connections cost nothing while idle, so each thread keeps its own instead of asking the pool."""
     deletes_return: ClassVar[bool] = True
     """DELETE … RETURNING."""
 
     @abstractmethod
-    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
-        """Store ready messages: rows of queue, lane and payload."""
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[Ready]) -> None:
+        """Store ready messages."""
+
+    @abstractmethod
+    def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
+        """Delete those of these messages that consumer `me` holds; how many."""
 
     @abstractmethod
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +12,15 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.engine import Connection, Engine
 
 from tq_sql.bell import Bell, PollingBell
-from tq_sql.dialects.base import Claim, Dialect, candidates, counts_since
-from tq_sql.tables import LENT, READY, Tables
+from tq_sql.dialects.base import Claim, Dialect, Ready
+from tq_sql.tables import Tables
 
 _IDLE = 60
 """Seconds after which MySQL may end a connection that does nothing; the next use makes another."""
+_SMALL = 4096
+"""Bytes of a payload that is read while its message is still to be chosen."""
+_STATEMENT = 500_000
+"""Bytes of the payloads of an INSERT, which holds at least one; in hexadecimal they are twice as many."""
 
 
 class Mysql(Dialect):
@@ -24,6 +28,7 @@ class Mysql(Dialect):
     now = "UNIX_TIMESTAMP(SYSDATE(6))"
     asked = "UNIX_TIMESTAMP(NOW(6))"
     deletes_return = False
+    shared = " LOCK IN SHARE MODE"
 
     def engine(self) -> Engine:
         engine = sa.create_engine(
@@ -63,9 +68,10 @@ class Mysql(Dialect):
         # Directly: for SQLAlchemy this would be a transaction, whose end is one more round trip.
         with raw.cursor() as cursor:
             cursor.execute("SELECT @@max_allowed_packet")
-            self.largest = int(cursor.fetchone()[0]) - 4096
+            # Payloads are written in hexadecimal.
+            self.largest = (int(cursor.fetchone()[0]) - 4096) // 2
 
-    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
+    def before(self, conn: Connection, seconds: float, *, read: bool, alone: bool = False) -> None:
         raw: Any = conn.connection.driver_connection
         raw.be_patient(self.patience, time.monotonic() + max(0.05, seconds))
 
@@ -99,18 +105,23 @@ class Mysql(Dialect):
     def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
         return column.in_(sa.bindparam(key, expanding=True))
 
-    def share(self, query: sa.Select[Any]) -> sa.Select[Any]:
-        return query.with_for_update(read=True)
-
     def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
         return query.with_for_update(skip_locked=True)
 
-    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
-        # PyMySQL makes one statement of these.
-        conn.exec_driver_sql(
-            f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES (%s, %s, %s)",
-            [(row["queue"].encode(), row["lane"], row["payload"]) for row in rows],
-        )
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[Ready]) -> None:
+        # Payloads are parameters, which errors leave out; the others are written once for all rows of a queue.
+        heads = {row[:2]: f"(X'{row[0].encode().hex()}',{row[1]:d},%s)" for row in rows}
+        for some in _statements(rows):
+            values = ",".join([heads[row[:2]] for row in some])
+            conn.exec_driver_sql(
+                f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES {values}",
+                tuple([row[2] for row in some]),
+            )
+
+    def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
+        return conn.exec_driver_sql(
+            f"DELETE FROM {tables.messages.name} WHERE id IN ({_list(ids)}) AND holder = {me:d}"
+        ).rowcount
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         statement = (
@@ -122,34 +133,45 @@ class Mysql(Dialect):
         return sa.insert(table).prefix_with("IGNORE")
 
     def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
-        limit = sa.bindparam("limit", type_=sa.Integer)
-        heads = [
-            (candidates(self, tables, sa.bindparam("queue"), at, limit), {"queue": queue})
-            for at, queue in enumerate(queues)
-        ]
-        m = tables.messages
-        these = self.among(m.c.id, "ids")
-        take = (
-            sa.update(m)
-            .where(these, m.c.state == READY)
-            .values(
-                state=LENT,
-                holder=sa.bindparam("me"),
-                due_at=counts_since(self, m.c.id == sa.bindparam("first", type_=sa.BigInteger)),
+        name, size = tables.messages.name, self.options.fetch_bytes
+
+        def heads(limit: int) -> str:
+            small = max(_SMALL, size // limit)
+            return (
+                f"SELECT id, lane, charged, IF(LENGTH(payload) <= {small:d}, payload, NULL) "
+                f"FROM {name} WHERE queue = %s AND state = 0 ORDER BY lane, id LIMIT {limit:d} "
+                "FOR UPDATE SKIP LOCKED"
             )
-        )
-        read = sa.select(m.c.id, m.c.queue, m.c.lane, m.c.charged, m.c.payload).where(these)
 
         def claim(conn: Connection, me: int, limit: int) -> Sequence[Any]:
-            rows: list[Any] = []
-            for query, queue in heads:
-                rows += conn.execute(query, {**queue, "limit": limit}).all()
-            rows.sort(key=lambda row: (row.lane, row.turn, row.id))
-            ids = list(_within(rows[:limit], self.options.fetch_bytes))
-            if not ids:
+            found = [
+                (row[1], turn, row[0], queue, row)
+                for turn, queue in enumerate(queues)
+                for row in conn.exec_driver_sql(heads(limit), (queue.encode(),))
+            ]
+            if len(queues) > 1:
+                found.sort(key=lambda each: each[:3])
+            large = [each[2] for each in found[:limit] if each[4][3] is None]
+            sizes = dict(_of(conn, name, "LENGTH(payload)", large)) if large else {}
+            chosen, left = [], size
+            for each in found[:limit]:
+                if left <= 0:
+                    break
+                chosen.append(each)
+                left -= sizes[each[2]] if each[4][3] is None else len(each[4][3])
+            if not chosen:
                 return ()
-            conn.execute(take, {"ids": ids, "me": me, "first": ids[0]})
-            return conn.execute(read, {"ids": ids}).all()
+            ids = [each[2] for each in chosen]
+            conn.exec_driver_sql(
+                f"UPDATE {name} SET state = 2, holder = {me:d}, due_at = IF(id = {ids[0]:d}, {self.now}, NULL) "
+                f"WHERE id IN ({_list(ids)}) AND state = 0"
+            )
+            large = [each for each in ids if each in sizes]
+            payloads = dict(_of(conn, name, "payload", large)) if large else {}
+            return [
+                (key, queue, lane, row[2], payloads[key] if row[3] is None else row[3])
+                for lane, _, key, queue, row in chosen
+            ]
 
         return claim
 
@@ -164,11 +186,22 @@ class Mysql(Dialect):
         )
 
 
-def _within(rows: Iterable[Any], size: int) -> Iterable[int]:
-    """Ids, until the rows before have that many bytes."""
-    before = 0
-    for row in rows:
-        if before >= size:
-            return
-        before += row.size
-        yield row.id
+def _list(ids: Sequence[int]) -> str:
+    return ",".join([f"{each:d}" for each in ids])
+
+
+def _of(conn: Connection, name: str, what: str, ids: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Ids, each with this expression."""
+    rows = conn.exec_driver_sql(f"SELECT id, {what} FROM {name} WHERE id IN ({_list(ids)})")
+    return ((row[0], row[1]) for row in rows)
+
+
+def _statements(rows: Sequence[Ready]) -> Iterator[Sequence[Ready]]:
+    """Parts of these that are no longer than a statement should be."""
+    start, length = 0, 0
+    for at, row in enumerate(rows):
+        if at > start and length + len(row[2]) > _STATEMENT:
+            yield rows[start:at]
+            start, length = at, 0
+        length += len(row[2])
+    yield rows[start:]

@@ -15,11 +15,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.engine import Connection, Engine
 
 from tq_sql.bell import Bell
-from tq_sql.dialects.base import Claim, Dialect, candidates, counts_since, first_of, within
+from tq_sql.dialects.base import Claim, Dialect, Ready, candidates, counts_since, first_of, within
 from tq_sql.tables import LENT, Tables
 
 
 class Postgresql(Dialect):
+    # Heartbeats, which change no key, need not wait for it; a DELETE has to.
+    shared = " FOR KEY SHARE"
+    one_statement = True
     now = "EXTRACT(EPOCH FROM clock_timestamp())::float8"
     asked = "EXTRACT(EPOCH FROM statement_timestamp())::float8"
 
@@ -57,10 +60,16 @@ class Postgresql(Dialect):
         connection.deadline = self.call_ends()
         return connection
 
-    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
+    def before(self, conn: Connection, seconds: float, *, read: bool, alone: bool = False) -> None:
         raw: Any = conn.connection.driver_connection
         raw.deadline = time.monotonic() + max(0.05, seconds)
         raw.patience = self.patience
+        # A round trip each for BEGIN and COMMIT: what only reads needs neither, nor does a single statement.
+        raw.commit_each(read or alone)
+
+    def stale(self, conn: Connection) -> bool:
+        raw: Any = conn.connection.driver_connection
+        return bool(raw.hung_up())
 
     def bell(self, topic: str, *, shared: bool) -> Bell:
         from tq_sql.notify import NotifyBell, PooledBell
@@ -81,23 +90,23 @@ class Postgresql(Dialect):
     def among(self, column: sa.ColumnElement[int], key: str) -> sa.ColumnElement[bool]:
         return column == sa.func.any(sa.bindparam(key, type_=ARRAY(sa.BigInteger)))
 
-    def share(self, query: sa.Select[Any]) -> sa.Select[Any]:
-        # Heartbeats, which change no key, need not wait for it; a DELETE has to.
-        return query.with_for_update(read=True, key_share=True)
-
     def skip_locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
         return query.with_for_update(skip_locked=True)
 
-    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
-        conn.exec_driver_sql(
-            f"INSERT INTO {tables.messages.name} (queue, lane, payload) SELECT * FROM "
-            "unnest(%(queues)s::text[], %(lanes)s::smallint[], %(payloads)s::bytea[])",
-            {
-                "queues": [row["queue"] for row in rows],
-                "lanes": [row["lane"] for row in rows],
-                "payloads": [row["payload"] for row in rows],
-            },
-        )
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[Ready]) -> None:
+        conn.exec_driver_sql(_insert(tables), _columns(rows))
+
+    def insert_and_ring(
+        self, conn: Connection, tables: Tables, rows: Sequence[Ready], topic: str, said: str
+    ) -> None:
+        statement = f"WITH stored AS ({_insert(tables)} RETURNING 1) SELECT pg_notify(%(topic)s, %(said)s)"
+        conn.exec_driver_sql(statement, {**_columns(rows), "topic": topic, "said": said})
+
+    def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
+        return conn.exec_driver_sql(
+            f"DELETE FROM {tables.messages.name} WHERE id = ANY(%(ids)s::bigint[]) AND holder = %(me)s::bigint",
+            {"ids": list(ids), "me": me},
+        ).rowcount
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         rows = conn.exec_driver_sql(
@@ -143,3 +152,16 @@ class Postgresql(Dialect):
             set_={c.name: statement.excluded[c.name] for c in table.c if c.name not in ("id", key)},
             where=~keep,
         )
+
+
+def _insert(tables: Tables) -> str:
+    # Payloads in binary: in text they would take twice as many bytes.
+    return (
+        f"INSERT INTO {tables.messages.name} (queue, lane, payload) SELECT * FROM "
+        "unnest(%(queues)s::text[], %(lanes)s::smallint[], %(payloads)b::bytea[])"
+    )
+
+
+def _columns(rows: Sequence[Ready]) -> dict[str, Any]:
+    queues, lanes, payloads = (list(column) for column in zip(*rows, strict=True))
+    return {"queues": queues, "lanes": lanes, "payloads": payloads}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import select
 import time
 from collections.abc import Generator
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -18,6 +20,19 @@ class PatientConnection(psycopg.Connection[Any]):
 
     deadline: float = math.inf
     patience: float = 10.0
+
+    def commit_each(self, yes: bool) -> None:
+        """Whether each statement is a transaction by itself. On a broken connection the next statement says so."""
+        if self.autocommit != yes and self.pgconn.transaction_status == TransactionStatus.IDLE:
+            self.autocommit = yes
+
+    def hung_up(self) -> bool:
+        """Whether the server has closed it: nothing else comes unasked, where nobody listens."""
+        if self.closed:
+            return True
+        look = select.poll()
+        look.register(self.fileno(), select.POLLIN)
+        return bool(look.poll(0))
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
         return super().wait(self._impatient(gen), *args, **kwargs)

@@ -35,7 +35,11 @@ class PatientConnection(Connection):  # type: ignore[misc]
 
     @property
     def _read_timeout(self) -> float:
-        return max(0.05, min(self.patience, self.deadline - time.monotonic()))
+        # Asked for twice in each packet, and each row is one.
+        left = self.deadline - time.monotonic()
+        if left > self.patience:
+            return self.patience
+        return max(0.05, left)
 
     @_read_timeout.setter
     def _read_timeout(self, seconds: float) -> None:

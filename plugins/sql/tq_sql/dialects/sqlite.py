@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,11 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from tq_sql.bell import Bell
-from tq_sql.dialects.base import Claim, Dialect, candidates, counts_since, first_of, within
+from tq_sql.dialects.base import Claim, Dialect, Ready
 from tq_sql.dialects.pysqlite import DRIVER, File
 from tq_sql.doorbell import DoorBell
 from tq_sql.gate import SQLITE
-from tq_sql.tables import LENT, Tables
+from tq_sql.tables import Tables
 
 WAL_LIMIT = 64 * 1024 * 1024
 
@@ -80,17 +83,21 @@ class Sqlite(Dialect):
     def ids(self, ids: Sequence[int]) -> Any:
         return json.dumps(list(ids))
 
-    def before(self, conn: Connection, seconds: float, *, read: bool) -> None:
+    def before(self, conn: Connection, seconds: float, *, read: bool, alone: bool = False) -> None:
         file: Any = conn.connection.driver_connection
         file.reads = read
         # Rounded, so that the same limit is not set again and again.
         file.wait_for_writers(max(50, round(seconds * 10) * 100))
 
-    def insert(self, conn: Connection, tables: Tables, rows: Sequence[dict[str, Any]]) -> None:
+    def insert(self, conn: Connection, tables: Tables, rows: Sequence[Ready]) -> None:
         conn.exec_driver_sql(
-            f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES (?, ?, ?)",
-            [(row["queue"], row["lane"], row["payload"]) for row in rows],
+            f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES (?, ?, ?)", list(rows)
         )
+
+    def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
+        return conn.exec_driver_sql(
+            f"DELETE FROM {tables.messages.name} WHERE id = ? AND holder = ?", [(each, me) for each in ids]
+        ).rowcount
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         return set(conn.execute(_remember(tables), {"ids": json.dumps(list(ids)), "ttl": ttl}).scalars())
@@ -99,25 +106,37 @@ class Sqlite(Dialect):
         return sqlite_insert(table).on_conflict_do_nothing()
 
     def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
-        limit = sa.bindparam("limit", type_=sa.Integer)
-        heads = [
-            sa.select(candidates(self, tables, sa.bindparam(f"q{at}"), at, limit).subquery())
-            for at in range(len(queues))
-        ]
-        head = (heads[0] if len(heads) == 1 else sa.union_all(*heads)).subquery("heads")
-        c = tables.messages.c
-        found = within(head, limit).cte("found")
-        statement = (
-            sa.update(tables.messages)
-            .where(c.id.in_(sa.select(found.c.id)))
-            .values(state=LENT, holder=sa.bindparam("me"), due_at=counts_since(self, c.id == first_of(found)))
-            .returning(c.id, c.queue, c.lane, c.charged, c.payload)
+        # The transaction keeps all other writers out, so that nobody comes between these statements. The first goes
+        # around SQLAlchemy, whose rows cost more than SQLite's.
+        name, size = tables.messages.name, self.options.fetch_bytes
+        read = (
+            f"SELECT id, queue, lane, charged, payload FROM {name} WHERE queue = ? AND state = 0 "
+            "ORDER BY lane, id LIMIT ?"
         )
-        fixed = {f"q{at}": queue for at, queue in enumerate(queues)}
-        fixed["max_bytes"] = self.options.fetch_bytes  # type: ignore[assignment]
+        lend = f"UPDATE {name} SET state = 2, holder = ?, due_at = %s WHERE id = ?"
+        counts, waits = lend % self.now, lend % "NULL"
 
         def claim(conn: Connection, me: int, limit: int) -> Sequence[Any]:
-            return conn.execute(statement, {**fixed, "me": me, "limit": limit}).all()
+            file: Any = conn.connection.driver_connection
+            heads = [file.cursor() for _ in queues]
+            try:
+                for head, queue in zip(heads, queues, strict=True):
+                    head.execute(read, (queue, limit))
+                rows, left = [], size
+                for row in islice(_merged(heads), limit):
+                    rows.append(row)
+                    left -= len(row[4])
+                    if left <= 0:
+                        break
+            except sqlite3.Error as exc:
+                raise sa.exc.OperationalError("receive messages", None, exc) from exc
+            finally:
+                for head in heads:
+                    head.close()
+            for statement, taken in ((counts, rows[:1]), (waits, rows[1:])):
+                if taken:
+                    conn.exec_driver_sql(statement, [(me, row[0]) for row in taken])
+            return rows
 
         return claim
 
@@ -128,6 +147,17 @@ class Sqlite(Dialect):
             set_={c.name: statement.excluded[c.name] for c in table.c if c.name not in ("id", key)},
             where=~keep,
         )
+
+
+def _merged(heads: Sequence[Iterable[Any]]) -> Iterator[Any]:
+    """Rows of several queues, each in order, in the order in which they are handed out; no row is read too early."""
+    if len(heads) == 1:
+        return iter(heads[0])
+
+    def keyed(turn: int, head: Iterable[Any]) -> Iterator[tuple[tuple[int, int, int], Any]]:
+        return (((row[2], turn, row[0]), row) for row in head)
+
+    return (row for _, row in heapq.merge(*(keyed(turn, head) for turn, head in enumerate(heads))))
 
 
 def _remember(tables: Tables) -> Any:
