@@ -129,10 +129,11 @@ class Worker:
         self._is_up = True
         if self.health is not None:
             self.health.start()
-        if self.mailbox is not None:
-            self.mailbox.start()
         for relay in self.relays:
             relay.start()
+        if self.mailbox is not None:
+            # Last: whoever gets an answer may count on all the rest.
+            self.mailbox.start()
         self._tell("worker_ready")
         if self.warning is not None:
             logger.warning("%s", self.warning)
