@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import selectors
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy.engine import Connection
 
 from tq_sql.bell import Interrupt, Waiter
+
+if TYPE_CHECKING:
+    import psycopg
 
 LOOK = 1.0
 """Seconds after which a waiter looks by itself: a pooler may swallow what the server says."""
@@ -36,7 +38,7 @@ class NotifyWaiter(Waiter):
                 self._selector.register(self._raw.fileno(), selectors.EVENT_READ)
                 self._listening = True
             self._drain()
-        except psycopg.Error as exc:
+        except self._raw.Error as exc:
             raise ConnectionError(str(exc)) from exc
         self._heard = False
 
@@ -49,7 +51,7 @@ class NotifyWaiter(Waiter):
                 if any(key.fileobj is self._interrupt for key, _ in ready):
                     return True
                 self._drain()
-        except (psycopg.Error, ValueError) as exc:
+        except (self._raw.Error, ValueError) as exc:
             raise ConnectionError(f"lost while waiting: {exc}") from exc
         return self._heard or seconds > LOOK
 
@@ -75,6 +77,6 @@ class NotifyWaiter(Waiter):
             self._raw.remove_notify_handler(self._handle)
             self._raw.execute(f'UNLISTEN "{self._topic}"')
             self._raw.commit()
-        except (psycopg.Error, ValueError):
+        except (self._raw.Error, ValueError):
             # The connection is gone, and what it listened to with it.
             return

@@ -10,6 +10,9 @@ from sqlalchemy.engine import Connection
 
 from tq_sql.bell import Bell, Interrupt, PollingWaiter, Waiter
 
+# Here and not where it is used: a child that is forked while a thread imports a module waits for that import for ever.
+from tq_sql.listening import NotifyWaiter
+
 LONGEST = 7000
 """Bytes of a notification; the server takes 8,000."""
 
@@ -37,9 +40,6 @@ class NotifyBell(Bell):
         conn.execute(self._statement, {"names": self.said(names)})
 
     def waiter(self, conn: Connection, interrupt: Interrupt, names: Sequence[str]) -> Waiter:
-        # Needs the driver, which a broker without one must be able to do without until it connects.
-        from tq_sql.listening import NotifyWaiter
-
         return NotifyWaiter(conn, interrupt, self._topic, frozenset(names))
 
 
