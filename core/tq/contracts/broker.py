@@ -195,8 +195,9 @@ class Broker(ABC):
     def declare(self, queues: Sequence[Queue], *, others: Queue) -> None:
         """Remember what `task_queues` says, for when these queues are first used; connects to nothing.
 
-        Called right after `__init__`, and once more in a worker that has a queue of its own. `others` says how queues look that are not among them; its name
-        means nothing. For brokers whose queues have to be declared, or that route by exchanges.
+        Called right after `__init__`, and once more in a worker that has a queue of its own. `others` says how queues
+        look that are not among them; its name means nothing. For brokers whose queues have to be declared, or that
+        route by exchanges.
         """
 
     def after_fork(self) -> None:
