@@ -10,13 +10,16 @@ import pytest
 from core.tests.app.sent import sent
 from tq import TQ, chord, group
 from tq.records import Envelope, Message
+from tq.wire.ids import new_id
 from tq.wire.prepared import Prepared
 
 _EACH_ANOTHER = {"id", "root_id", "group", "correlation_id", "delivery_tag", "reply_to"}
 
 
 def app_with(routes: Any) -> TQ:
-    app = TQ("t", broker="memory://", backend="cache+memory://", task_routes=routes, set_as_current=False)
+    # A store of its own: others of this process may have sent to queues of the same names.
+    url = f"memory://{new_id()}"
+    app = TQ("t", broker=url, backend="cache+memory://", task_routes=routes, set_as_current=False)
 
     @app.task(name="add")
     def add(x: int, y: int = 0) -> int:
