@@ -19,8 +19,6 @@ from tests.processes.eventually import NotInTime
 
 LATE = (NotInTime, TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
 """What says that a time was over; tq's own TimeoutError is one of Python's."""
-_failed: dict[str, bool] = {}
-"""Tests that failed in this session, and whether each of their failures was a time that was over."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,14 +37,26 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Collect what failed."""
-    if report.failed:
-        _failed[report.nodeid] = _failed.get(report.nodeid, True) and getattr(report, "late", False)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep a list in the process that hears of all tests."""
+    file: Path | None = config.getoption("--failed-file")
+    if file is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Failures(file))
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write it down, in the process that heard of all."""
-    file: Path | None = session.config.getoption("--failed-file")
-    if file is not None and not hasattr(session.config, "workerinput"):
-        file.write_text(json.dumps(_failed))
+class Failures:
+    """Tests that failed in this session, and whether each of their failures was a time that was over."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._late: dict[str, bool] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what failed."""
+        if report.failed:
+            late = getattr(report, "late", False)
+            self._late[report.nodeid] = self._late.get(report.nodeid, True) and late
+
+    def pytest_sessionfinish(self) -> None:
+        """Write it down."""
+        self._file.write_text(json.dumps(self._late))

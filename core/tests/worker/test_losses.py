@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pytest
@@ -183,6 +184,21 @@ def test_a_heartbeat_names_each_consumer_once_with_all_that_it_runs() -> None:
     assert [(beat.consumer_id, beat.running) for beat in beats_of(pool)] == [("a", (1,)), ("b", (7,))]
 
 
+@contextmanager
+def at_work(keeper: Keeper) -> Iterator[None]:
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+
+
+def seat_of(consumer_id: str) -> LocalSeat:
+    seat = LocalSeat()
+    seat.consumer_id = consumer_id
+    return seat
+
+
 def test_the_keeper_keeps_what_lives_and_takes_back_what_died() -> None:
     shop = Shop(lease=0.3)
     shop.send(2)
@@ -190,16 +206,11 @@ def test_the_keeper_keeps_what_lives_and_takes_back_what_died() -> None:
     dead = shop.broker.consumer(("q",), "dead", lease=0.3)
     assert len(alive.receive(1, 0)) == len(dead.receive(1, 0)) == 1
     keeper, pool = keeper_of(shop)
-    seat = LocalSeat()
-    seat.consumer_id = "alive"
-    pool.taken = [seat]
-    keeper.start()
-    try:
+    pool.taken = [seat_of("alive")]
+    with at_work(keeper):
         until(lambda: shop.broker.stats("q").ready == 1, "what died")
         time.sleep(0.4)
         assert shop.broker.stats("q").in_flight == 1
-    finally:
-        keeper.stop()
     assert not [thread for thread in threading.enumerate() if thread.name == "tq-keeper"]
 
 
@@ -207,12 +218,9 @@ def test_a_reported_loss_is_settled_at_once_and_not_at_the_next_tick() -> None:
     shop = Shop(lease=600)
     losses = losses_of(shop)
     keeper, _ = keeper_of(shop, losses)
-    keeper.start()
-    try:
+    with at_work(keeper):
         losses.report(holding(shop, 2)[1], "killed")
         until(lambda: shop.broker.stats("q").ready == 2, "giving back")
-    finally:
-        keeper.stop()
 
 
 def test_an_outage_does_not_end_the_keeper(caplog: pytest.LogCaptureFixture) -> None:
@@ -225,11 +233,8 @@ def test_an_outage_does_not_end_the_keeper(caplog: pytest.LogCaptureFixture) -> 
 
     shop.broker.maintain = broken  # type: ignore[method-assign]
     keeper, _ = keeper_of(shop)
-    keeper.start()
-    try:
+    with at_work(keeper):
         until(lambda: len(calls) >= 4, "ticks")
-    finally:
-        keeper.stop()
     assert "heartbeat: gone" in caplog.text
     assert "goes on after an unexpected error" in caplog.text
 
@@ -254,14 +259,9 @@ def test_nothing_is_taken_back_before_those_who_live_have_said_so_in_time(troubl
     shop.broker.heartbeat = beat  # type: ignore[method-assign]
     shop.broker.maintain = maintain  # type: ignore[method-assign]
     keeper, pool = keeper_of(shop)
-    seat = LocalSeat()
-    seat.consumer_id = "alive"
-    pool.taken = [seat]
-    keeper.start()
-    try:
+    pool.taken = [seat_of("alive")]
+    with at_work(keeper):
         until(lambda: calls.count("beat") >= 3 and calls[-1] == "maintain", "beats")
-    finally:
-        keeper.stop()
     # The second is repeated before others' leases are looked at.
     second = [at for at, call in enumerate(calls) if call == "beat"][1]
     assert calls[second + 1] == "beat"

@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -106,16 +106,18 @@ class Connections:
         return self._once("broker", self._new_broker)
 
     def _new_broker(self) -> Broker:
-        conf = self.conf
         made = registry.load_broker(*self.broker_address)
-        highest = conf.task_queue_max_priority
-        queues = [
-            queue if queue.max_priority is not None else msgspec.structs.replace(queue, max_priority=highest)
-            for queue in conf.task_queues or ()
-            if not queue.broadcast
-        ]
-        made.declare(queues, others=Queue("", max_priority=highest))
+        self.declare(made, [queue for queue in self.conf.task_queues or () if not queue.broadcast])
         return made
+
+    def declare(self, broker: Broker, queues: Iterable[Queue]) -> None:
+        """Tell the broker how these queues look, and those that nobody declares."""
+        highest = self.conf.task_queue_max_priority
+        known = [
+            queue if queue.max_priority is not None else msgspec.structs.replace(queue, max_priority=highest)
+            for queue in queues
+        ]
+        broker.declare(known, others=Queue("", max_priority=highest))
 
     @cached_property
     def backend(self) -> ResultBackend | None:

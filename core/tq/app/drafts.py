@@ -59,14 +59,21 @@ class Draft:
 
 
 class Seen:
-    """The last call of a task, by all that its message depends on but the arguments."""
+    """The last call, by `facts`: all that its message depends on but the arguments. Calls like it share a draft."""
 
-    __slots__ = ("draft", "drafted", "facts")
+    __slots__ = ("_draft", "_drafted", "facts")
 
     def __init__(self, facts: Any) -> None:
         self.facts = facts
-        self.draft: Draft | None = None
-        self.drafted = False
+        self._draft: Draft | None = None
+        self._drafted = False
+
+    def draft(self, make: Callable[[], Draft | None]) -> Draft | None:
+        """The draft of calls like this one, made when the second of them comes; None where there can be none."""
+        if not self._drafted:
+            self._drafted = True
+            self._draft = make()
+        return self._draft
 
 
 class Drafts:
@@ -84,27 +91,23 @@ class Drafts:
         self._app = app
         self._alone = alone
         self._make = draft
-        self._last: Step | None = None
-        self._draft: Draft | None = None
-        self._drafted = False
+        self._last: Seen | None = None
 
     def envelope(self, step: Step) -> Envelope:
         """The envelope that `alone` would make; raises what it would raise."""
-        if self._last is None or not _alike(step, self._last):
-            self._last, self._draft, self._drafted = step, None, False
+        if self._last is None or not _alike(step, self._last.facts):
+            self._last = Seen(step)
             return self._alone(step)
         task = self._app.tasks.get(step.task)
-        if not self._drafted:
-            self._drafted = True
-            self._draft = None if task is not None and task.pydantic else self._make(step, task)
-        if self._draft is None:
+        draft = self._last.draft(
+            lambda: None if task is not None and task.pydantic else self._make(step, task)
+        )
+        if draft is None:
             return self._alone(step)
         if task is not None:
             self._app.check_arguments(task, step.args, step.kwargs)
         options = step.options
-        return self._draft.envelope(
-            step.args, step.kwargs, options.get("task_id"), options.get("group_index")
-        )
+        return draft.envelope(step.args, step.kwargs, options.get("task_id"), options.get("group_index"))
 
 
 _OWN: Mapping[str, type] = {"task_id": str, "group_index": int}

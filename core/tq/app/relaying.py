@@ -20,9 +20,7 @@ KEPT = 3_600_000
 def own_queue(app: TQ) -> str:
     """Make the broker know a queue for one worker alone; its name."""
     name = f"bcast.{new_id()}"
-    highest = app.conf.task_queue_max_priority
-    own = Queue(name, queue_arguments={"x-expires": KEPT}, max_priority=highest)
-    app.broker.declare([own], others=Queue("", max_priority=highest))
+    app.declare(app.broker, [Queue(name, queue_arguments={"x-expires": KEPT})])
     return name
 
 

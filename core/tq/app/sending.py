@@ -94,10 +94,7 @@ class Sending(Connections):
         if last is None or last.facts != facts:
             self._drafts[task.name] = Seen(facts)
             return None
-        if not last.drafted:
-            last.draft = draft_of(self, task.name, task, options, None)
-            last.drafted = True
-        return last.draft
+        return last.draft(lambda: draft_of(self, task.name, task, options, None))
 
     def envelope(
         self,

@@ -71,9 +71,7 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     """
     conf = app.conf
     pool_name = options.pool or conf.worker_pool
-    pool_class = registry.load_pool(pool_name)
-    if options.board is not None:
-        pool_class = keeping(options.board, pool_class)
+    pool_class = _pool_class(pool_name, options.board)
     hostname = expand_hostname(options.hostname)
     concurrency = concurrency_of(app, options, pool_class)
     limits = Limits(
@@ -86,9 +84,7 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     own = own_queue(app) if heard else ""
     stores = _stores(app, (*queues_of(app, options), *filter(None, (own,))), hostname)
     hooks = hooks_of(app)
-    # Children of an isolated pool receive for themselves.
-    most = max(options.autoscale) if options.autoscale else concurrency
-    processes = most if PoolCap.ISOLATED in pool_class.capabilities else 1
+    processes = _processes(pool_class, max(options.autoscale) if options.autoscale else concurrency)
     executor = _executor(app, hostname, hooks.bind, processes)
     setup = WorkerSetup(
         stores,
@@ -126,6 +122,16 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     if conf.worker_health_address:
         answer_probes(worker, setup, conf.worker_health_address, hooks)
     return worker
+
+
+def _pool_class(name: str, board: Board | None) -> type[Pool]:
+    found = registry.load_pool(name)
+    return found if board is None else keeping(board, found)
+
+
+def _processes(pool_class: type[Pool], most: int) -> int:
+    """Children of an isolated pool receive for themselves."""
+    return most if PoolCap.ISOLATED in pool_class.capabilities else 1
 
 
 def _stores(app: TQ, queues: tuple[str, ...], hostname: str) -> Stores:

@@ -35,7 +35,8 @@ class _Ids:
 def _uuids(count: int) -> list[str]:
     raw = os.urandom(16 * count).hex()
     return [
-        f"{raw[at : at + 8]}-{raw[at + 8 : at + 12]}-4{raw[at + 13 : at + 16]}-{_VARIANT[raw[at + 16]]}{raw[at + 17 : at + 20]}-{raw[at + 20 : at + 32]}"
+        f"{raw[at : at + 8]}-{raw[at + 8 : at + 12]}-4{raw[at + 13 : at + 16]}-"
+        f"{_VARIANT[raw[at + 16]]}{raw[at + 17 : at + 20]}-{raw[at + 20 : at + 32]}"
         for at in range(0, len(raw), 32)
     ]
 

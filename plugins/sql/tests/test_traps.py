@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from tests.services.kits import NewKit, kits_of
-from tq.contracts.broker import Consumer
+from tq.contracts.broker import Broker, Consumer
 from tq.errors import BrokerError
 from tq.records import Settlement
 from tq.testing.broker_kit import BrokerKit, come_back, envelope, ids, names, settle
@@ -59,12 +59,17 @@ def fail_after_the_claim(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(consumer, "_claim", claim)
 
 
+def reading(kit: BrokerKit, count: int) -> tuple[Broker, Sequence[str], Consumer]:
+    """A broker, what was sent to its queue, and somebody who reads that."""
+    broker, sent = kit.broker(), names(count)
+    kit.send(broker, "q", *sent)
+    return broker, sent, kit.consumer(broker, "q")
+
+
 def test_a_turn_whose_commit_was_not_answered_is_done_once(
     kit: BrokerKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker, sent = kit.broker(), names(10)
-    kit.send(broker, "q", *sent)
-    consumer = kit.consumer(broker, "q")
+    broker, sent, consumer = reading(kit, 10)
     batch = [
         Settlement(d, publish=(envelope("next", f"{at}"),)) for at, d in enumerate(kit.take(consumer, 4))
     ]
@@ -81,9 +86,7 @@ def test_a_turn_whose_commit_was_not_answered_is_done_once(
 def test_an_error_after_messages_were_claimed_leaves_them_where_they_were(
     kit: BrokerKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker, sent = kit.broker(), names(6)
-    kit.send(broker, "q", *sent)
-    consumer = kit.consumer(broker, "q")
+    broker, sent, consumer = reading(kit, 6)
     first = kit.take(consumer, 1)
     batch = [Settlement(first[0], publish=(envelope("next", "after"),))]
     with monkeypatch.context() as patched:

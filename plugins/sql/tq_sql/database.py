@@ -155,8 +155,9 @@ class Session:
     ) -> T:
         """Run `work` in one transaction, and again where the store undid it because of others.
 
-        `work` must be without effects of its own; `alone`: it is one statement, which commits itself. Raises the driver's errors as tq's; a connection that
-        breaks before the commit began is replaced once, after that the outcome is in doubt.
+        `work` must be without effects of its own; `alone`: it is one statement, which commits itself. Raises the
+        driver's errors as tq's; a connection that breaks before the commit began is replaced once, after that the
+        outcome is in doubt.
         """
         dialect = self._database.dialect
         seconds = self._database.options.socket_timeout if timeout is None else timeout
