@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from tq.contracts.pool import PoolSetup, StopMode
 from tq_prefork.child import flush, live
+from tq_prefork.imports import ImportGate
 from tq_prefork.lifeline import Lifeline
 from tq_prefork.line import Line, pair
 from tq_prefork.pace import Pace
@@ -25,8 +26,9 @@ class Crew:
     """The processes. All methods but the reading of `seats` and `pids` belong to the supervising thread.
 
     Forking while other threads run is safe under one rule: the child uses no lock that another thread of the
-    parent may have held. Python renews its own (imports, logging, threading); the worker's threads are at
-    rest inside `PoolSetup.forking`; `PoolSetup.in_child` makes new connections and does not touch the old.
+    parent may have held. Python renews its own (logging, threading), but for those of modules that are being
+    imported, see `imports`; the worker's threads are at rest inside `PoolSetup.forking`; `PoolSetup.in_child`
+    makes new connections and does not touch the old.
     """
 
     def __init__(self, setup: PoolSetup, forget: Callable[[], None]) -> None:
@@ -35,12 +37,16 @@ class Crew:
         self.pids: tuple[int, ...] = ()
         self.lines: tuple[tuple[int, Line], ...] = ()
         self.pace = Pace()
+        self.put_off = False
+        """Whether a child is missing because another thread imports something."""
+        self._gate = ImportGate()
         self._setup = setup
         self._forget = forget
         self._lifeline = Lifeline()
 
     def fit(self, target: int) -> None:
         """Start what is missing, and stop what is too much."""
+        self.put_off = False
         staying = [process for process in self.processes if not process.surplus]
         for _ in range(target - len(staying)):
             if time.monotonic() < self.pace.next_start or not self._start():
@@ -110,6 +116,11 @@ class Crew:
         self._setup.child_ended(process.seat)
 
     def _start(self) -> bool:
+        with self._setup.forking():
+            self.put_off = not self._gate.look()
+            return not self.put_off and self._start_now()
+
+    def _start_now(self) -> bool:
         taken = {process.index for process in self.processes}
         index = next(index for index in range(len(taken) + 1) if index not in taken)
         seat = SharedSeat()
@@ -117,8 +128,7 @@ class Crew:
         ends = None
         try:
             ends = pair()
-            with self._setup.forking():
-                pid = self._fork(index, seat, ends)
+            pid = self._fork(index, seat, ends)
         except OSError as exc:
             if ends is not None:
                 ends[0].close()
@@ -137,6 +147,7 @@ class Crew:
         try:
             pid = _fork()
             if pid == 0:
+                self._gate.check_child()
                 ends[0].close()
                 live(index, seat, self._setup, self._lifeline, self._forget_parent, mask, ends[1])
             return pid

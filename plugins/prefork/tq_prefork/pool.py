@@ -16,13 +16,15 @@ from tq.errors import ImproperlyConfigured
 from tq_prefork.crew import Crew
 from tq_prefork.line import ask_all
 from tq_prefork.memory import resident
-from tq_prefork.process import ChildProcess, Verdict
+from tq_prefork.process import Verdict
 from tq_prefork.wakeup import Wakeup
 
 LOOK = 0.25
 """Seconds between two looks at the seats: a body may begin, with a limit, while the parent sleeps."""
 LOOK_WITHOUT_PIDFD = 0.1
 """The same where the death of a child does not wake the parent."""
+LOOK_AT_IMPORTS = 0.01
+"""The same while a fork waits for another thread's import."""
 MEMORY_LOOK = 1.0
 COLD_GRACE = 1.0
 """Seconds that a child has to give back what it holds before it is killed."""
@@ -199,15 +201,15 @@ class PreforkPool(Pool):
         for process in crew.processes:
             if process.pidfd >= 0:
                 poll.register(process.pidfd, select.POLLIN)
-        poll.poll(max(self._until(crew.processes) * 1000, 0))
+        poll.poll(max(self._until(crew) * 1000, 0))
         wakeup.clear()
 
-    def _until(self, processes: Sequence[ChildProcess]) -> float:
+    def _until(self, crew: Crew) -> float:
         """Seconds until the supervisor has to look again, at most."""
         now = time.monotonic()
-        look = LOOK if all(process.pidfd >= 0 for process in processes) else LOOK_WITHOUT_PIDFD
-        deadlines = [now + look, self._cold_end]
-        for process in processes:
+        look = LOOK if all(process.pidfd >= 0 for process in crew.processes) else LOOK_WITHOUT_PIDFD
+        deadlines = [now + (LOOK_AT_IMPORTS if crew.put_off and self._mode is None else look), self._cold_end]
+        for process in crew.processes:
             deadline = process.seat.hard_deadline
             if deadline > 0.0 and process.why() is None:
                 deadlines.append(deadline)
