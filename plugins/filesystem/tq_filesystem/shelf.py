@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 
 import msgspec
 
@@ -26,14 +25,17 @@ class Shelf:
         self._place = place
         self._bell = f"{self.path}/bell"
         self._heard = -2
-        self._ready: deque[tuple[Label, str]] = deque()
+        self._ready: list[str] = []
+        """Names of what waits behind the head, the next one last. As text, which sorts as labels do: a backlog is long, and a
+        label takes four times as much memory."""
+        self._head: tuple[Label, str] | None = None
         self._next_due: int | None = None
         self._listed = 0.0
 
     def look(self) -> None:
         """Learn what came, and make ready what is due."""
         heard = size(self._bell)
-        if heard != self._heard or (not self._ready and time.monotonic() > self._listed + UNTOLD):
+        if heard != self._heard or (self.head() is None and time.monotonic() > self._listed + UNTOLD):
             # The bell is read first: what comes while the folders are listed rings it again.
             self._heard = heard
             self._next_due = self.promote()
@@ -44,11 +46,18 @@ class Shelf:
 
     def head(self) -> tuple[Label, str] | None:
         """Label and name of the most urgent message, the oldest first."""
-        return self._ready[0] if self._ready else None
+        while self._head is None and self._ready:
+            name = self._ready.pop()
+            label = read_label(name)
+            if label is not None:
+                self._head = label, name
+        return self._head
 
     def take(self) -> tuple[Label, str]:
-        """The head; it is forgotten."""
-        return self._ready.popleft()
+        """The head, of which there must be one; it is forgotten."""
+        head, self._head = self.head(), None
+        assert head is not None
+        return head
 
     def promote(self) -> int | None:
         """Make ready what is due; when (ns) the next one will be."""
@@ -69,5 +78,5 @@ class Shelf:
 
     def _list(self) -> None:
         self._listed = time.monotonic()
-        labels = [(read_label(name), name) for name in names(self.path / "ready")]
-        self._ready = deque(sorted((label, name) for label, name in labels if label is not None))
+        self._ready = sorted(names(self.path / "ready"), reverse=True)
+        self._head = None
