@@ -14,7 +14,6 @@ from tq.records import Channel, Notice
 from tq.wire.envelope import pack_notice
 from tq_sql.bell import Bell, PollingBell
 from tq_sql.dialects import Dialect, clock
-from tq_sql.notify import NotifyBell
 from tq_sql.tables import NAME_LENGTH, Tables
 
 KEPT: Final = 60.0
@@ -35,9 +34,8 @@ class Announcements:
     def __init__(self, dialect: Dialect, tables: Tables, topic: str) -> None:
         table = tables.announcements
         now, c = clock(dialect), table.c
-        bell = dialect.bell(topic, shared=True)
         # The bell of a file rings for each write, also for messages, which are none of a listener's business.
-        self.bell: Bell = bell if isinstance(bell, NotifyBell) else PollingBell()
+        self.bell: Bell = dialect.bell(topic, shared=True) if dialect.notifies else PollingBell()
         self._swept = -_SWEEP
         self._add = sa.insert(table)
         self._sweep = sa.delete(table).where(c.said_at < now - KEPT)

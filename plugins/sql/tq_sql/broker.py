@@ -35,7 +35,6 @@ from tq_sql.database import FAILURES, Database, Session
 from tq_sql.enqueue import GuestInlet, Own
 from tq_sql.faults import broker_faults, is_about_data
 from tq_sql.inspection import Inspection
-from tq_sql.notify import NotifyBell
 from tq_sql.options import SqlOptions
 from tq_sql.parcels import Parcel, queues_of, wrap
 from tq_sql.revocations import Revocations
@@ -147,11 +146,9 @@ class SqlBroker(Broker):
             store.messages_bell.ring_inside(conn, queues)
             return refused
 
-        bell = store.messages_bell
-        if isinstance(bell, NotifyBell) and store.dialect.one_statement and all(p.simple for p in parcels):
-            said = bell.said(queues)
+        if store.dialect.notifies and all(p.simple for p in parcels):
             self._database.transact(
-                lambda conn: store.inlet.put_alone(conn, parcels, bell.topic, said),
+                lambda conn: store.inlet.put_alone(conn, parcels, store.topic),
                 timeout=deadline - time.monotonic(),
                 alone=True,
             )

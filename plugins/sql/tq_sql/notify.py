@@ -17,6 +17,12 @@ LONGEST = 7000
 """Bytes of a notification; the server takes 8,000."""
 
 
+def said_of(names: Collection[str]) -> str:
+    """What to notify of these; empty where they are too many to be named."""
+    said = json.dumps(sorted(names))
+    return said if len(said) <= LONGEST else ""
+
+
 class NotifyBell(Bell):
     """One topic is one channel of the database."""
 
@@ -26,18 +32,8 @@ class NotifyBell(Bell):
             sa.func.pg_notify(sa.literal(topic, sa.Text), sa.bindparam("names", type_=sa.Text))
         )
 
-    @property
-    def topic(self) -> str:
-        """The channel."""
-        return self._topic
-
-    def said(self, names: Collection[str]) -> str:
-        """What to notify of these; empty where they are too many to be named."""
-        said = json.dumps(sorted(names))
-        return said if len(said) <= LONGEST else ""
-
     def ring_inside(self, conn: Connection, names: Collection[str]) -> None:
-        conn.execute(self._statement, {"names": self.said(names)})
+        conn.execute(self._statement, {"names": said_of(names)})
 
     def waiter(self, conn: Connection, interrupt: Interrupt, names: Sequence[str]) -> Waiter:
         return NotifyWaiter(conn, interrupt, self._topic, frozenset(names))

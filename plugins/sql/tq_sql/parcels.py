@@ -94,10 +94,10 @@ class Inlet:
         self._store(conn, [parcels[at] for at in fresh if at not in locked])
         return locked
 
-    def put_alone(self, conn: Connection, parcels: Sequence[Parcel], topic: str, said: str) -> None:
+    def put_alone(self, conn: Connection, parcels: Sequence[Parcel], topic: str) -> None:
         """`put` and the bell in one statement, for parcels that are `simple`."""
         rows = [(p.queue, p.lane, p.payload) for p in parcels]
-        self._dialect.insert_and_ring(conn, self._tables, rows, topic, said)
+        self._dialect.insert_and_ring(conn, self._tables, rows, topic, queues_of(parcels))
 
     def _store(self, conn: Connection, parcels: Sequence[Parcel]) -> None:
         ready = [(p.queue, p.lane, p.payload) for p in parcels if p.delay <= 0]

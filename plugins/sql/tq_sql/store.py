@@ -24,6 +24,7 @@ class Store:
         self.dialect = dialect
         self.tables = tables
         self.faults = faults
+        self.topic = topic
         self.inlet = Inlet(dialect, tables)
         self.outlet = Outlet(dialect, tables, self.inlet)
         self.leases = Leases(dialect, tables)

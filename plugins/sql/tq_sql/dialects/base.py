@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, TypeAlias
 
@@ -113,13 +113,13 @@ class Dialect(ABC):
         return False
 
     def insert_and_ring(
-        self, conn: Connection, tables: Tables, rows: Sequence[Ready], topic: str, said: str
+        self, conn: Connection, tables: Tables, rows: Sequence[Ready], topic: str, names: Collection[str]
     ) -> None:
-        """`insert` and the bell in one statement, where `one_statement` says that there is such a thing."""
+        """`insert` and the bell of these names in one statement, for dialects of which `notifies` is true."""
         raise NotImplementedError
 
-    one_statement: ClassVar[bool] = False
-    """`insert_and_ring`, which may be a transaction by itself and so costs one round trip."""
+    notifies: ClassVar[bool] = False
+    """Its bell rings in the transaction that stores, and `insert_and_ring` is such a one by itself, in one round trip."""
 
     shared: ClassVar[str] = ""
     """Ends a SELECT whose rows are not to be deleted before the transaction ends."""

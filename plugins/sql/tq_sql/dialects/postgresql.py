@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,13 +16,14 @@ from sqlalchemy.engine import Connection, Engine
 
 from tq_sql.bell import Bell
 from tq_sql.dialects.base import Claim, Dialect, Ready, candidates, counts_since, first_of, within
+from tq_sql.notify import NotifyBell, PooledBell, said_of
 from tq_sql.tables import LENT, Tables
 
 
 class Postgresql(Dialect):
     # Heartbeats, which change no key, need not wait for it; a DELETE has to.
     shared = " FOR KEY SHARE"
-    one_statement = True
+    notifies = True
     now = "EXTRACT(EPOCH FROM clock_timestamp())::float8"
     asked = "EXTRACT(EPOCH FROM statement_timestamp())::float8"
 
@@ -72,8 +73,6 @@ class Postgresql(Dialect):
         return bool(raw.hung_up())
 
     def bell(self, topic: str, *, shared: bool) -> Bell:
-        from tq_sql.notify import NotifyBell, PooledBell
-
         return PooledBell(topic) if self.options.transaction_pooling else NotifyBell(topic)
 
     def preparing(self, conn: Connection) -> Connection:
@@ -97,10 +96,10 @@ class Postgresql(Dialect):
         conn.exec_driver_sql(_insert(tables), _columns(rows))
 
     def insert_and_ring(
-        self, conn: Connection, tables: Tables, rows: Sequence[Ready], topic: str, said: str
+        self, conn: Connection, tables: Tables, rows: Sequence[Ready], topic: str, names: Collection[str]
     ) -> None:
         statement = f"WITH stored AS ({_insert(tables)} RETURNING 1) SELECT pg_notify(%(topic)s, %(said)s)"
-        conn.exec_driver_sql(statement, {**_columns(rows), "topic": topic, "said": said})
+        conn.exec_driver_sql(statement, {**_columns(rows), "topic": topic, "said": said_of(names)})
 
     def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
         return conn.exec_driver_sql(
