@@ -240,15 +240,7 @@ class AmqpBroker(Broker):
 
     def purge(self, queue: str) -> int:
         def purge(outlet: Outlet, until: float) -> int:
-            channel = outlet.wire.channel(until)
-            try:
-                removed = m.read_count(channel.call(m.queue_purge(queue), until))
-            except Refused as exc:
-                if exc.code == _NOT_FOUND:
-                    return 0
-                raise
-            channel.close(until)
-            return removed
+            return _count(outlet, m.queue_purge(queue), until, m.read_count)
 
         return self._ask(purge, f"purge queue {queue!r}")
 
@@ -318,13 +310,18 @@ class AmqpBroker(Broker):
             return work(outlet, until)
 
 
-def _count(outlet: Outlet, payload: bytes, until: float) -> int:
+def _ready(declared: bytes) -> int:
+    return m.read_declared(declared)[1]
+
+
+def _count(outlet: Outlet, question: bytes, until: float, read: Callable[[bytes], int] = _ready) -> int:
+    """What the server answers to a question about a queue; 0 where there is no such queue."""
     channel = outlet.wire.channel(until)
     try:
-        _, ready, _ = m.read_declared(channel.call(payload, until))
+        count = read(channel.call(question, until))
     except Refused as exc:
         if exc.code == _NOT_FOUND:
             return 0
         raise
     channel.close(until)
-    return ready
+    return count
