@@ -82,12 +82,12 @@ class ListeningThread:
                     self._serve(heard)
             except BrokerError as exc:
                 self.complain("broker", "%s", f"{self._what} is not heard: {exc}")
-                self._drop()
-                self.ended.wait(next(delays))
             except Exception:
                 logger.exception("the thread of %s goes on after an unexpected error", self._what)
-                self._drop()
-                self.ended.wait(next(delays))
+            else:
+                continue
+            self._drop()
+            self.ended.wait(next(delays))
         self._drop()
 
     def _subscribe(self) -> Subscription:

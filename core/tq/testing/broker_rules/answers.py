@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Protocol
 
 from tq.contracts.broker import Broker, Cap
@@ -11,7 +12,7 @@ from tq.testing.broker_kit import BrokerKit, come_back, envelope, ids, names, se
 from tq.testing.needs import needs
 
 _MOST = 60
-"""Answers that one turn may consist of."""
+"""Answers that one operation may consist of."""
 
 
 class Line(Protocol):
@@ -45,19 +46,12 @@ class Answers:
         consumer = kit.consumer(kit.broker(lossy_line.url), queue)
         lent = kit.take(consumer, 1)
         seen: list[str] = []
-        for number in range(_MOST // 2):
+        for number in _each_lost(lossy_line):
             seen += ids(lent)
             batch = [_followed(delivery, f"{queue}-next") for delivery in lent]
-            lossy_line.lose(number)
             settled, more = kit.survive(lambda batch=batch: consumer.turn(batch, 1, 0.0))  # type: ignore[misc]
-            lost = lossy_line.lost
-            lossy_line.lose(None)
             assert list(settled) == [True] * len(batch), f"answer {number} of a turn was lost"
             lent = list(more) or kit.take(consumer, 1)
-            if not lost:
-                break
-        assert not lost, f"a turn took more than {number} answers"
-        assert number, "a line that loses nothing proves nothing"
         following = kit.consumer(broker, f"{queue}-next")
         came = come_back(kit, broker, queue, following, len(seen))
         assert sorted(ids(came)) == sorted(f"after-{each}" for each in seen)
@@ -76,35 +70,39 @@ class Answers:
         sender = kit.broker(lossy_line.url)
         kit.send(sender, queue, "first")
         arrived = 1
-        for number in range(_MOST):
-            lossy_line.lose(number)
+        for number in _each_lost(lossy_line):
             possible = (1,)
             try:
                 assert list(sender.publish([envelope(queue, f"{number}")], timeout=30.0)) == [None]
             except BrokerUnavailable as exc:
                 possible = (0, 1) if exc.in_doubt else (0,)  # type: ignore[assignment]
-            lost = lossy_line.lost
-            lossy_line.lose(None)
             before, arrived = arrived, broker.stats(queue).ready
             assert arrived - before in possible, f"answer {number} of a publish was lost"
-            if not lost:
-                break
-        assert not lost, f"a publish took more than {number} answers"
 
     @needs(Cap.UNIQUE | Cap.STATS)
     def test_a_unique_publish_may_be_repeated_whichever_of_its_answers_is_lost(
         self, kit: BrokerKit, broker: Broker, queue: str, lossy_line: Line
     ) -> None:
         sender = kit.broker(lossy_line.url)
-        for number, name in enumerate(names(_MOST)):
-            lossy_line.lose(number)
+        sent = iter(names(_MOST))
+        for number in _each_lost(lossy_line):
+            name = next(sent)
             kit.survive(lambda name=name: kit.send(sender, queue, name, unique=True))  # type: ignore[misc]
-            lost = lossy_line.lost
-            lossy_line.lose(None)
             assert broker.stats(queue).ready == number + 1, f"answer {number} of a publish was lost"
-            if not lost:
-                break
-        assert not lost, f"a publish took more than {number} answers"
+
+
+def _each_lost(line: Line) -> Iterator[int]:
+    """For loops whose body does one operation, and then talks over another line: loses its first answer, its second, and so
+    on, until there was none left to lose."""
+    for number in range(_MOST):
+        line.lose(number)
+        yield number
+        lost = line.lost
+        line.lose(None)
+        if not lost:
+            assert number, "a line that loses nothing proves nothing"
+            return
+    raise AssertionError(f"an operation took more than {number} answers")
 
 
 def _followed(delivery: Delivery, queue: str) -> Settlement:
