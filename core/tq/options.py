@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -65,6 +64,8 @@ def parse_options(options_type: type[T], url: str, options: Mapping[str, Any]) -
 
 
 def _unknown(name: str, fields: list[str], url: str) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, fields, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(fields) or 'none'}"
     return f"unknown option {name!r} for {mask_url(url)}: {hint}"

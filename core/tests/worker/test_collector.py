@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -55,3 +56,21 @@ def test_what_somebody_else_froze_stays_so() -> None:
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+class _Node:
+    """Part of a cycle that the collector alone can end."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.parametrize("tidies", [True, False])
+def test_a_worker_that_has_the_process_for_itself_begins_without_garbage(tidies: bool) -> None:
+    gc.disable()
+    try:
+        left = weakref.ref(_Node())
+        with patient_collector(tidies=tidies):
+            assert (left() is None) == tidies
+    finally:
+        gc.enable()

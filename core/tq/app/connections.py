@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import threading
 import weakref
-import zoneinfo
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -216,6 +215,8 @@ class Connections:
     def timezone(self) -> dt.tzinfo:
         """The zone of naive datetimes: `timezone`, else UTC, or the machine's own with `enable_utc` off."""
         if self.conf.timezone:
+            import zoneinfo  # half a MiB, which whoever read this setting has imported already
+
             return zoneinfo.ZoneInfo(self.conf.timezone)
         return dt.UTC if self.conf.enable_utc else LocalZone()
 

@@ -13,7 +13,6 @@ import msgspec
 
 from tq.app import flows
 from tq.app.extras import hooks_of
-from tq.app.health import answer_probes
 from tq.app.plan import plan_of
 from tq.app.relaying import own_queue, relays_of
 from tq.app.remote import answer_control, is_controlled, prepare_answers, what_is_missing
@@ -120,6 +119,8 @@ def make_worker(app: TQ, options: WorkerOptions = NO_WORKER_OPTIONS) -> Worker:
     if controlled:
         answer_control(app, worker, setup, hooks, pool_name=pool_name, autoscaler=scaler)
     if conf.worker_health_address:
+        from tq.app.health import answer_probes  # an HTTP server: a MiB that most workers do not need
+
         answer_probes(worker, setup, conf.worker_health_address, hooks)
     return worker
 

@@ -16,12 +16,12 @@ from tq.contracts.broker import Cap
 from tq.contracts.pool import Pool, StopMode
 from tq.records import QueueStats
 from tq.worker.collector import patient_collector
-from tq.worker.health import HealthServer
 from tq.worker.keeper import Keeper
 from tq.worker.setup import WorkerSetup
 
 if TYPE_CHECKING:
     from tq.worker.control.mailbox import Mailbox
+    from tq.worker.health import HealthServer
     from tq.worker.relay import Relay
 
 logger = logging.getLogger("tq.worker")
@@ -140,7 +140,7 @@ class Worker:
         logger.info("%s is ready, reading %s", self.hostname, ", ".join(self.queues))
         try:
             if self._stop is None:
-                with patient_collector():
+                with patient_collector(tidies=install_signals):
                     self.pool.run()
         finally:
             if self.mailbox is not None:
