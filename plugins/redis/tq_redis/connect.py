@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
@@ -14,6 +15,15 @@ from redis.sentinel import MasterNotFoundError, Sentinel
 from tq_redis.address import Address
 from tq_redis.link import Down, Link, Refused
 from tq_redis.options import Options
+
+try:
+    from redis.driver_info import DriverInfo
+except ImportError:
+    _ABOUT_ITSELF: dict[str, Any] = {}
+else:
+    # What it tells the server anyway; but it would look its own version up for each connection, which takes a millisecond
+    # and the memory of all that reads metadata, in every child.
+    _ABOUT_ITSELF = {"driver_info": DriverInfo(lib_version=redis.__version__)}
 
 _SSL = (
     "ssl_ca_certs",
@@ -62,6 +72,7 @@ class Connector:
             "socket_connect_timeout": timeout,
             "client_name": options.client_name,
             "protocol": 2,
+            **_ABOUT_ITSELF,
         }
         if address.kind == "unix":
             return {**found, "path": address.path}
