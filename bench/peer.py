@@ -168,6 +168,7 @@ class Setting:
             "url": self.url,
             "processes": str(self.processes),
             "width": str(self.width),
+            "half": str(self.width // 2),
             "threads": str(self.width),
             "few": str(max(self.width, 4)),
             "wide": str(max(self.width, 250)),

@@ -16,6 +16,10 @@
 # rows = ["waits", "waits_1000"]
 # env = {BENCH_WAIT = "bench.await"}
 # worker = ["-m", "tq", "-A", "on_tq", "worker", "-P", "asyncio", "-c", "{width}"]
+# [tool.bench.variants."asyncio in two processes"]
+# rows = ["waits_1000"]
+# env = {BENCH_WAIT = "bench.await"}
+# worker = ["-m", "tq", "-A", "on_tq", "worker", "-P", "asyncio", "-c", "{half}", "--processes", "2"]
 # ///
 """tq, with its defaults: every guarantee is on."""
 
