@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.engine import Connection
 
 from tq.errors import BackendError, BrokerError, BrokerUnavailable
 from tq.records import Action, Envelope, Message, Settlement, TaskMeta
 from tq.wire.json import JsonSerializer
 from tq_sql import SqlBackend, SqlBroker
+from tq_sql.dialects.sqlite import runs
 
 FORK = multiprocessing.get_context("fork")
 
@@ -334,3 +337,10 @@ def test_what_was_lent_in_a_transaction_whose_end_was_not_seen_comes_with_the_ne
     assert consumer.settle([Settlement(delivery) for delivery in found]) == [True, True]
     assert broker.stats("q").in_flight == 0
     consumer.close()
+
+
+@given(st.sets(st.integers(1, 30)))
+def test_runs_of_ids_hold_these_ids_and_no_others_and_are_as_few_as_can_be(ids: set[int]) -> None:
+    found = runs(ids)
+    assert [each for first, last in found for each in range(first, last + 1)] == sorted(ids)
+    assert len(found) == len([each for each in ids if each - 1 not in ids])

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from tq.records import Action, Delivery, Heartbeat
 from tq_sql.deliveries import delivery
 from tq_sql.dialects import Dialect, asked, clock
+from tq_sql.direct import rows_of
 from tq_sql.locks import Locks
 from tq_sql.settling import REASON_LENGTH
 from tq_sql.tables import DEAD, DELAYED, LENT, READY, Tables
@@ -59,7 +60,7 @@ class Leases:
 
     def alive(self, conn: Connection, me: int) -> bool:
         """Whether the consumer lives; it cannot be buried before this transaction ends."""
-        return conn.exec_driver_sql(self._alive % me).first() is not None
+        return bool(rows_of(conn, self._alive % me))
 
     def beat(self, conn: Connection, beats: Sequence[Heartbeat], lease: float) -> list[bool]:
         """Extend the leases of those that live, and forget what counted as running before."""

@@ -45,7 +45,9 @@ def close_up(settlement: Settlement, to_row: ToRow | None, largest: int | None =
     """Pack a settlement. What cannot be stored makes it a dead letter, rather than spoil its batch."""
     receipt, queue = int(settlement.delivery.receipt), settlement.delivery.queue
     try:
-        parcels = tuple(wrap(envelope, largest) for envelope in settlement.publish)
+        parcels = (
+            tuple([wrap(envelope, largest) for envelope in settlement.publish]) if settlement.publish else ()
+        )
         result = to_row(settlement.result) if to_row and settlement.result is not None else None
     except (PublishError, SerializationError) as exc:
         why = f"what follows from it cannot be stored: {exc}"

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from tq_sql.bell import Bell, PollingBell
 from tq_sql.dialects.base import Claim, Dialect, Ready
+from tq_sql.direct import change, rows_of
 from tq_sql.tables import Tables
 
 _IDLE = 60
@@ -113,21 +114,22 @@ class Mysql(Dialect):
         heads = {row[:2]: f"(X'{row[0].encode().hex()}',{row[1]:d},%s)" for row in rows}
         for some in _statements(rows):
             values = ",".join([heads[row[:2]] for row in some])
-            conn.exec_driver_sql(
+            change(
+                conn,
                 f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES {values}",
                 tuple([row[2] for row in some]),
             )
 
     def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
-        return conn.exec_driver_sql(
-            f"DELETE FROM {tables.messages.name} WHERE id IN ({_list(ids)}) AND holder = {me:d}"
-        ).rowcount
+        return change(
+            conn, f"DELETE FROM {tables.messages.name} WHERE id IN ({_list(ids)}) AND holder = {me:d}"
+        )
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         statement = (
             f"INSERT IGNORE INTO {tables.uniques.name} (task_id, expires_at) VALUES (%s, {self.now} + %s)"
         )
-        return {i for i in ids if conn.exec_driver_sql(statement, (i.encode(), ttl)).rowcount > 0}
+        return {i for i in ids if change(conn, statement, (i.encode(), ttl)) > 0}
 
     def insert_new(self, table: sa.Table) -> sa.Insert:
         return sa.insert(table).prefix_with("IGNORE")
@@ -147,7 +149,7 @@ class Mysql(Dialect):
             found = [
                 (row[1], turn, row[0], queue, row)
                 for turn, queue in enumerate(queues)
-                for row in conn.exec_driver_sql(heads(limit), (queue.encode(),))
+                for row in rows_of(conn, heads(limit), (queue.encode(),))
             ]
             if len(queues) > 1:
                 found.sort(key=lambda each: each[:3])
@@ -162,9 +164,10 @@ class Mysql(Dialect):
             if not chosen:
                 return ()
             ids = [each[2] for each in chosen]
-            conn.exec_driver_sql(
+            change(
+                conn,
                 f"UPDATE {name} SET state = 2, holder = {me:d}, due_at = IF(id = {ids[0]:d}, {self.now}, NULL) "
-                f"WHERE id IN ({_list(ids)}) AND state = 0"
+                f"WHERE id IN ({_list(ids)}) AND state = 0",
             )
             large = [each for each in ids if each in sizes]
             payloads = dict(_of(conn, name, "payload", large)) if large else {}
@@ -190,10 +193,12 @@ def _list(ids: Sequence[int]) -> str:
     return ",".join([f"{each:d}" for each in ids])
 
 
-def _of(conn: Connection, name: str, what: str, ids: Sequence[int]) -> Iterator[tuple[int, Any]]:
+def _of(conn: Connection, name: str, what: str, ids: Sequence[int]) -> Sequence[tuple[int, Any]]:
     """Ids, each with this expression."""
-    rows = conn.exec_driver_sql(f"SELECT id, {what} FROM {name} WHERE id IN ({_list(ids)})")
-    return ((row[0], row[1]) for row in rows)
+    found: Sequence[tuple[int, Any]] = rows_of(
+        conn, f"SELECT id, {what} FROM {name} WHERE id IN ({_list(ids)})"
+    )
+    return found
 
 
 def _statements(rows: Sequence[Ready]) -> Iterator[Sequence[Ready]]:

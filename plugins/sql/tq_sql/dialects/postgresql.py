@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from tq_sql.bell import Bell
 from tq_sql.dialects.base import Claim, Dialect, Ready, candidates, counts_since, first_of, within
+from tq_sql.direct import change, rows_of
 from tq_sql.notify import NotifyBell, PooledBell, said_of
 from tq_sql.tables import LENT, Tables
 
@@ -93,28 +94,30 @@ class Postgresql(Dialect):
         return query.with_for_update(skip_locked=True)
 
     def insert(self, conn: Connection, tables: Tables, rows: Sequence[Ready]) -> None:
-        conn.exec_driver_sql(_insert(tables), _columns(rows))
+        change(conn, _insert(tables), _columns(rows))
 
     def insert_and_ring(
         self, conn: Connection, tables: Tables, rows: Sequence[Ready], topic: str, names: Collection[str]
     ) -> None:
         statement = f"WITH stored AS ({_insert(tables)} RETURNING 1) SELECT pg_notify(%(topic)s, %(said)s)"
-        conn.exec_driver_sql(statement, {**_columns(rows), "topic": topic, "said": said_of(names)})
+        change(conn, statement, {**_columns(rows), "topic": topic, "said": said_of(names)})
 
     def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
-        return conn.exec_driver_sql(
+        return change(
+            conn,
             f"DELETE FROM {tables.messages.name} WHERE id = ANY(%(ids)s::bigint[]) AND holder = %(me)s::bigint",
             {"ids": list(ids), "me": me},
-        ).rowcount
+        )
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
-        rows = conn.exec_driver_sql(
+        found = rows_of(
+            conn,
             f"INSERT INTO {tables.uniques.name} (task_id, expires_at) "
             f"SELECT unnest(%(ids)s::text[]), {self.now} + %(ttl)s "
             "ON CONFLICT DO NOTHING RETURNING task_id",
             {"ids": list(ids), "ttl": ttl},
         )
-        return set(rows.scalars())
+        return {row[0] for row in found}
 
     def insert_new(self, table: sa.Table) -> sa.Insert:
         return postgresql_insert(table).on_conflict_do_nothing()

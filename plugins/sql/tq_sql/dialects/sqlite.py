@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import heapq
 import json
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 from tq_sql.bell import Bell
 from tq_sql.dialects.base import Claim, Dialect, Ready
 from tq_sql.dialects.pysqlite import DRIVER, File
+from tq_sql.direct import change, change_each, cursor_of
 from tq_sql.doorbell import DoorBell
 from tq_sql.gate import SQLITE
 from tq_sql.tables import Tables
@@ -90,14 +90,15 @@ class Sqlite(Dialect):
         file.wait_for_writers(max(50, round(seconds * 10) * 100))
 
     def insert(self, conn: Connection, tables: Tables, rows: Sequence[Ready]) -> None:
-        conn.exec_driver_sql(
-            f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES (?, ?, ?)", list(rows)
-        )
+        change_each(conn, f"INSERT INTO {tables.messages.name} (queue, lane, payload) VALUES (?, ?, ?)", rows)
 
     def remove(self, conn: Connection, tables: Tables, me: int, ids: Sequence[int]) -> int:
-        return conn.exec_driver_sql(
-            f"DELETE FROM {tables.messages.name} WHERE id = ? AND holder = ?", [(each, me) for each in ids]
-        ).rowcount
+        # A holder with a plus is not looked up in its index, which would be changed under the statement's feet.
+        return change_each(
+            conn,
+            f"DELETE FROM {tables.messages.name} WHERE id BETWEEN ? AND ? AND +holder = ?",
+            [(first, last, me) for first, last in runs(ids)],
+        )
 
     def new_uniques(self, conn: Connection, tables: Tables, ids: Sequence[str], ttl: float) -> set[str]:
         return set(conn.execute(_remember(tables), {"ids": json.dumps(list(ids)), "ttl": ttl}).scalars())
@@ -106,37 +107,31 @@ class Sqlite(Dialect):
         return sqlite_insert(table).on_conflict_do_nothing()
 
     def claim(self, tables: Tables, queues: Sequence[str]) -> Claim:
-        # The transaction keeps all other writers out, so that nobody comes between these statements. The first goes
-        # around SQLAlchemy, whose rows cost more than SQLite's.
+        # The transaction keeps all other writers out, so that nobody comes between these statements.
         name, size = tables.messages.name, self.options.fetch_bytes
         read = (
             f"SELECT id, queue, lane, charged, payload FROM {name} WHERE queue = ? AND state = 0 "
             "ORDER BY lane, id LIMIT ?"
         )
-        lend = f"UPDATE {name} SET state = 2, holder = ?, due_at = %s WHERE id = ?"
+        lend = f"UPDATE {name} SET state = 2, holder = ?, due_at = %s WHERE id BETWEEN ? AND ?"
         counts, waits = lend % self.now, lend % "NULL"
 
         def claim(conn: Connection, me: int, limit: int) -> Sequence[Any]:
-            file: Any = conn.connection.driver_connection
-            heads = [file.cursor() for _ in queues]
-            try:
+            with ExitStack() as stack:
+                heads = [stack.enter_context(cursor_of(conn, read)) for _ in queues]
                 for head, queue in zip(heads, queues, strict=True):
                     head.execute(read, (queue, limit))
-                rows, left = [], size
+                taken, left = [], size
                 for row in islice(_merged(heads), limit):
-                    rows.append(row)
+                    taken.append(row)
                     left -= len(row[4])
                     if left <= 0:
                         break
-            except sqlite3.Error as exc:
-                raise sa.exc.OperationalError("receive messages", None, exc) from exc
-            finally:
-                for head in heads:
-                    head.close()
-            for statement, taken in ((counts, rows[:1]), (waits, rows[1:])):
-                if taken:
-                    conn.exec_driver_sql(statement, [(me, row[0]) for row in taken])
-            return rows
+            if taken:
+                change(conn, counts, (me, taken[0][0], taken[0][0]))
+                others = runs([row[0] for row in taken[1:]])
+                change_each(conn, waits, [(me, first, last) for first, last in others])
+            return taken
 
         return claim
 
@@ -147,6 +142,15 @@ class Sqlite(Dialect):
             set_={c.name: statement.excluded[c.name] for c in table.c if c.name not in ("id", key)},
             where=~keep,
         )
+
+
+def runs(ids: Iterable[int]) -> list[tuple[int, int]]:
+    """The same ids as pairs of a first and a last one: what came together lies together, and is one search instead of
+    many."""
+    ordered = sorted(ids)
+    starts = [at for at, each in enumerate(ordered) if at == 0 or each != ordered[at - 1] + 1]
+    ends = [*starts[1:], len(ordered)][: len(starts)]
+    return [(ordered[start], ordered[end - 1]) for start, end in zip(starts, ends, strict=True)]
 
 
 def _merged(heads: Sequence[Iterable[Any]]) -> Iterator[Any]:
