@@ -18,6 +18,7 @@ from tq.errors import BrokerError, PublishError
 from tq.records import Action, Envelope, Message
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle, task_id
 from tq_sqs import SqsBroker
+from tq_sqs.lent import read_token
 from tq_sqs.messages import LARGEST, PER_BATCH, batches
 from tq_sqs.server import Server
 
@@ -96,18 +97,75 @@ def test_a_message_that_is_given_back_again_and_again_is_never_charged(kit: Brok
     assert broker.stats("q").ready == 1
 
 
-def test_whose_holders_died_is_charged_from_the_second_time_on_and_comes_alone(kit: BrokerKit) -> None:
+def lent_to_nobody(sqs: Any, times: int) -> None:
+    """Let SQS hand out what lies in queue `q`, and the answers be lost."""
+    url = sqs.get_queue_url(QueueName="q")["QueueUrl"]
+    for _ in range(times):
+        assert sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+
+
+def test_what_was_lent_often_and_never_begun_is_not_charged(kit: BrokerKit, sqs: Any) -> None:
+    broker = kit.broker()
+    kit.send(broker, "q", "innocent")
+    lent_to_nobody(sqs, 9)
+    consumer = kit.consumer(broker, "q")
+    (delivery,) = kit.take(consumer, 1)
+    assert delivery.attempt == 1
+    assert settle(consumer, [delivery], Action.REQUEUE) == [True]
+    (delivery,) = kit.take(consumer, 1)
+    assert delivery.attempt == 1, "it was given back"
+    assert settle(consumer, [delivery]) == [True]
+    assert broker.stats("q").ready == 0
+
+
+def test_what_comes_again_is_marked_and_charged_once_for_each_time_that_it_came_alone(
+    kit: BrokerKit, sqs: Any
+) -> None:
     broker = kit.broker()
     kit.send(broker, "q", "killer")
-    for _ in range(2):
-        assert [each.attempt for each in kit.take(kit.consumer(broker, "q", lease=1), 1)] == [1]
-        kit.eventually(lambda: broker.stats("q").ready == 1, "its time is over")
-    kit.send(broker, "q", "innocent")
-    survivor = kit.consumer(broker, "q")
-    (delivery,) = survivor.receive(10, kit.patience)
-    assert (task_id(delivery), delivery.attempt) == ("killer", 2)
-    (other,) = kit.take(survivor, 1)
-    assert (task_id(other), other.attempt) == ("innocent", 1)
+    lent_to_nobody(sqs, 2)
+    for attempt in (1, 2, 3):
+        kit.send(broker, "q", "innocent")
+        consumer = kit.consumer(broker, "q")
+        found = consumer.receive(10, kit.patience)
+        while "killer" not in ids(found):
+            assert settle(consumer, found) == [True] * len(found)
+            found = consumer.receive(10, kit.patience)
+        assert [(task_id(each), each.attempt) for each in found] == [("killer", attempt)], "it comes alone"
+        # As when its holder has died and its time is over.
+        url, handle = sqs.get_queue_url(QueueName="q")["QueueUrl"], read_token(found[0].token).handle
+        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+        lent_to_nobody(sqs, 3)
+
+
+class Late:
+    """A client of boto3 whose receives take long on their way back."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def receive_message(self, **arguments: Any) -> Any:
+        answer = self._client.receive_message(**arguments)
+        time.sleep(1.2)
+        return answer
+
+
+def test_where_answers_come_late_messages_are_lent_for_longer_and_none_is_run_too_late(
+    kit: BrokerKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = kit.broker()
+    kit.send(broker, "q", "quick")
+    make = Server._make
+    monkeypatch.setattr(Server, "_make", lambda *arguments: Late(make(*arguments)))
+    slow = kit.broker()
+    consumer = kit.consumer(slow, "q", lease=1)
+    (delivery,) = kit.take(consumer, 1)
+    assert broker.stats("q").in_flight == 1, "its time is not over"
+    assert delivery.attempt == 1
+    assert settle(consumer, [delivery]) == [True]
 
 
 # -- queues ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from queue import Empty, SimpleQueue
 
 from tq.contracts.broker import Consumer
@@ -160,7 +160,9 @@ class SqsConsumer(Consumer):
         with self._lock:
             for buffer in self._buffers.values():
                 while buffer and len(found) < limit:
-                    found.append(buffer.popleft())
+                    lent = buffer.popleft()
+                    if self._holding.get(lent.number) is not None:
+                        found.append(lent)
         return found
 
     def _raise_error(self) -> None:
@@ -169,10 +171,10 @@ class SqsConsumer(Consumer):
             raise error
 
     def _alone(self, found: list[Lent]) -> list[Lent]:
-        """Whose holders died comes alone, so that SQS charges no other one if it kills this one too."""
-        if not any(lent.attempt > 1 for lent in found) or len(found) < 2:
+        """What is marked comes alone: it is charged if it comes again, and nobody else is lost with it."""
+        if not any(lent.alone for lent in found) or len(found) < 2:
             return found
-        worst = max(found, key=lambda lent: lent.attempt)
+        worst = max(found, key=lambda lent: (lent.alone, lent.attempt))
         self._give_back([lent for lent in found if lent is not worst])
         return [worst]
 
@@ -202,6 +204,7 @@ class SqsConsumer(Consumer):
     def _request(self, queue: Queue, limit: int, seconds: int) -> list[Lent]:
         # The answer may have been under way for long, and the time of what is in it runs since SQS gave it.
         latest = time.monotonic() + seconds
+        visibility = self._holding.visibility
         answer = self._server.call(
             f"receive from queue {queue.name!r}",
             "receive_message",
@@ -210,28 +213,38 @@ class SqsConsumer(Consumer):
             QueueUrl=queue.url,
             MaxNumberOfMessages=limit,
             WaitTimeSeconds=seconds,
-            VisibilityTimeout=self._holding.visibility,
+            VisibilityTimeout=visibility,
             AttributeNames=["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"],
             MessageAttributeNames=["All"],
         )
-        return read_answer(queue, answer, self._holding.visibility, latest)
+        return read_answer(queue, answer, visibility, latest)
 
     def _hold(self, queue: Queue, lents: list[Lent]) -> None:
         now = time.monotonic()
         lents = [lent for lent in lents if lent.until > now]  # Others are given to somebody else by now.
-        early = [lent for lent in lents if lent.left > 0]
-        due = [lent for lent in lents if not lent.left > 0]
         self._holding.add(lents)
-        if due and due[0].until - now < self._holding.visibility / 2:
-            self._holding.keep()
-            due = [lent for lent in due if self._holding.get(lent.number) is not None]
-        with self._lock:
-            closed = self._closed
-            if not closed:
-                self._buffers[queue.name].extend(due)
-        if closed:
-            self._give_back(due)
-        self._holding.delay(early)
+        due = [lent for lent in lents if not (lent.stray or lent.left > 0)]
+        try:
+            if lents and lents[0].until - now < self._holding.visibility / 2:
+                self._holding.keep()
+        finally:
+            with self._lock:
+                closed = self._closed
+                if not closed:
+                    self._buffers[queue.name].extend(due)
+            if closed:
+                self._give_back(due)
+            self._copy(self._holding.delay, [lent for lent in lents if lent.left > 0])
+            self._copy(self._holding.renew, [lent for lent in lents if lent.stray and not lent.left > 0])
+
+    def _copy(self, copy: Callable[[list[Lent]], None], lents: list[Lent]) -> None:
+        """What could not be copied is kept no longer, so that it comes again."""
+        lents = [lent for lent in lents if self._holding.get(lent.number) is not None]
+        try:
+            copy(lents)
+        except BrokerError:
+            self._holding.forget(lents)
+            raise
 
     def _fetched(self) -> None:
         self._wake.put(None)
@@ -252,6 +265,7 @@ class SqsConsumer(Consumer):
             self._holding.give_back(lents)
         except BrokerError as exc:
             # SQS itself gives them back when their time is over.
+            self._holding.forget(lents)
             logger.warning("%d messages come back after %d s: %s", len(lents), self._holding.visibility, exc)
 
 

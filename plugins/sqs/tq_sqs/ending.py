@@ -50,7 +50,8 @@ class Ending:
             holding.remove([lent])
             return [delivery]
         elif counted:
-            lent.base += 1
+            lent.alone = True
+            lent.charge()
             holding.copy([lent], 0.0)
         else:
             holding.hide([lent], 0.0)
@@ -66,5 +67,5 @@ class Ending:
         except EncodeError as exc:
             raise PublishError(f"a message cannot be written again: {exc}", url=self._server.shown) from exc
         now = time.monotonic()
-        base = max(1, delivery.attempt)
-        return Lent(queue, token.handle, body, token.attributes, token.group, 1, now, now + _LONG, base)
+        attempts = max(1, delivery.attempt)
+        return Lent(queue, token.handle, body, token.attributes, token.group, 1, now, now + _LONG, attempts)

@@ -22,20 +22,28 @@ from tq_sqs.server import SECONDS, Server
 logger = logging.getLogger("tq.sqs")
 
 _MARGIN = 5.0
+_REQUESTS = 4.0
+"""Requests that must fit into the time of a message: it comes, it is kept, it is settled, and one to spare."""
 
 
 class Holding:
-    """The messages of one consumer. Thread-safe. `visibility`: seconds that a message is lent for."""
+    """The messages of one consumer. Thread-safe. `lease`: whole seconds."""
 
-    def __init__(self, server: Server, sender: Sender, visibility: int) -> None:
+    def __init__(self, server: Server, sender: Sender, lease: int) -> None:
         self._server = server
         self._sender = sender
-        self.visibility = visibility
+        self._lease = lease
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._lent: dict[int, Lent] = {}
         self._lost: set[int] = set()
         self._next = 0
+
+    @property
+    def visibility(self) -> int:
+        """Seconds that a message is lent for: the lease, or more where SQS answers so slowly that it would be over
+        before the messages are here, or before they are kept."""
+        return max(self._lease, math.ceil(self._server.slowest * _REQUESTS))
 
     # -- who holds what --------------------------------------------------------------------------------------
 
@@ -56,6 +64,13 @@ class Holding:
                 self._lost.add(number)
                 return None
         return lent
+
+    def forget(self, lents: Iterable[Lent]) -> None:
+        """Keep these no longer, so that SQS hands them out again; but not those whose copy was sent, which must go."""
+        with self._lock:
+            for lent in lents:
+                if not lent.moved and self._lent.pop(lent.number, None) is not None:
+                    self._lost.add(lent.number)
 
     def settled(self, number: int) -> bool:
         """Whether it was held once, and was not lost: it is settled."""
@@ -86,7 +101,11 @@ class Holding:
                 lent.leaving = False
 
     def _give_back(self, lents: Sequence[Lent], delay: float) -> None:
-        keeps = [lent for lent in lents if lent.queue.fifo or (lent.receives == 1 and delay <= LONGEST_DELAY)]
+        keeps = [
+            lent
+            for lent in lents
+            if lent.queue.fifo or (lent.receives == 1 and not lent.alone and delay <= LONGEST_DELAY)
+        ]
         self.hide(keeps, delay)
         kept = {lent.number for lent in keeps}
         self.copy([lent for lent in lents if lent.number not in kept], delay)
@@ -126,10 +145,16 @@ class Holding:
             self.hide([lent], lent.left)
         self.copy([lent for lent in lents if not lent.queue.fifo])
 
+    def renew(self, lents: Sequence[Lent]) -> None:
+        """These came again, nobody knows why: each becomes a copy that says what is known."""
+        for lent in lents:
+            lent.charge()
+        self.copy(lents, 0.0)
+
     def keep(self) -> None:
         """Lengthen the time of all that was not lengthened for a third of it."""
-        now = time.monotonic()
-        due = [lent for lent in self.all() if lent.until - now < self.visibility * 0.7]
+        now, visibility = time.monotonic(), self.visibility
+        due = [lent for lent in self.all() if lent.until - now < visibility * 0.7]
         with self._turn:
             # Some of it may have been settled while others had their turn.
             held = {lent.number for lent in self.all()}
@@ -138,23 +163,13 @@ class Holding:
                 "change_message_visibility_batch",
                 "keep tasks",
                 due,
-                lambda lent: {"VisibilityTimeout": self._longest(lent, now)},
-                lambda lent: self._lengthen(lent, now),
+                lambda lent: {"VisibilityTimeout": _longest(lent, now, visibility)},
+                lambda lent: _lengthen(lent, now, visibility),
             )
+        # Their copies were sent, and then SQS was away.
+        self.remove([lent for lent in self.all() if lent.moved and not lent.leaving])
 
     # -- parts ---------------------------------------------------------------------------------------------
-
-    def _longest(self, lent: Lent, now: float) -> int:
-        return max(0, min(self.visibility, int(lent.received + LONGEST - _MARGIN - now)))
-
-    def _lengthen(self, lent: Lent, now: float) -> None:
-        seconds = self._longest(lent, now)
-        if seconds < self.visibility:
-            logger.error(
-                "SQS lends no message for more than 12 hours: one of queue %r will be handed to others while it runs",
-                lent.queue.name,
-            )
-        lent.until = now + seconds
 
     def _drop(self, lent: Lent) -> None:
         with self._lock:
@@ -204,6 +219,20 @@ class Holding:
             return None
         fault = Fault(code, str(failed.get("Message", "")), 400 if failed.get("SenderFault", True) else 503)
         return error_of(fault, doing, self._server.shown)
+
+
+def _longest(lent: Lent, now: float, visibility: int) -> int:
+    return max(0, min(visibility, int(lent.received + LONGEST - _MARGIN - now)))
+
+
+def _lengthen(lent: Lent, now: float, visibility: int) -> None:
+    seconds = _longest(lent, now, visibility)
+    if seconds < visibility:
+        logger.error(
+            "SQS lends no message for more than 12 hours: one of queue %r will be handed to others while it runs",
+            lent.queue.name,
+        )
+    lent.until = now + seconds
 
 
 def _parts(lents: Sequence[Lent]) -> list[Sequence[Lent]]:

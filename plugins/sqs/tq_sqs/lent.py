@@ -43,7 +43,10 @@ class Lent:
     received: float
     until: float
     """When SQS hands it to others, unless told otherwise."""
-    base: int = 1
+    attempts: int = 1
+    """Charged, as its attribute says, plus one."""
+    alone: bool = False
+    """It is marked: who gets it runs it alone and at once, or copies it."""
     left: float = 0.0
     """Seconds of its delay that SQS could not keep itself."""
     number: int = -1
@@ -57,13 +60,24 @@ class Lent:
 
     @property
     def attempt(self) -> int:
-        """Runs whose holder died, plus one; 0 where that cannot be told.
+        """Runs whose holder died, plus one; 0 where that cannot be told, for in a FIFO queue a copy would lose its place."""
+        return 0 if self.queue.fifo else self.attempts
 
-        SQS counts how often it handed a message out. The first time is not charged, for it may have been given
-        back; who gives it back a second time makes a copy, whose count begins anew. In a FIFO queue a copy would
-        lose its place.
+    @property
+    def stray(self) -> bool:
+        """SQS handed it out before, and that may have been a death.
+
+        SQS counts how often it handed a message out, and that is no count of deaths: it may have been given back, or
+        the answer may have been late, or it lay beside a killer. So nothing is charged by the count alone. What comes
+        again unaccounted for is copied, with a mark; only if a marked one comes again, which was handed out alone,
+        one attempt is charged, however often SQS handed it out meanwhile. One round of giving back leaves no copy.
         """
-        return 0 if self.queue.fifo else self.base + max(0, self.receives - 2)
+        return not self.queue.fifo and self.receives > (1 if self.alone else 2)
+
+    def charge(self) -> None:
+        """What is unaccounted for is written down: an attempt for what was alone, a mark for what was not."""
+        self.attempts += self.alone
+        self.alone = True
 
     def deliver(self) -> Delivery:
         """The delivery, made once."""
@@ -79,8 +93,8 @@ class Lent:
     def copy(self, delay: float = 0.0) -> Parcel:
         """The same message as a new one, which comes after `delay` seconds."""
         attributes = {name: value for name, value in self.attributes.items() if name not in (ATTEMPT, DELAY)}
-        if self.attempt > 1:
-            attributes[ATTEMPT] = messages.number_attribute(self.attempt)
+        if self.alone and not self.queue.fifo:
+            attributes[ATTEMPT] = messages.number_attribute(self.attempts)
         return Parcel(self.body, attributes, delay, self.group)
 
 
@@ -95,6 +109,7 @@ def _lent(queue: Queue, message: dict[str, Any], now: float, clock: float, visib
     system = message.get("Attributes", {})
     sent = float(system.get("SentTimestamp", clock * 1000)) / 1000
     delay = messages.number_in(message, DELAY, 0.0)
+    attempts = messages.number_in(message, ATTEMPT, 0.0)
     return Lent(
         queue,
         message["ReceiptHandle"],
@@ -104,7 +119,8 @@ def _lent(queue: Queue, message: dict[str, Any], now: float, clock: float, visib
         int(system.get("ApproximateReceiveCount", 1)),
         now,
         now + visibility,
-        base=max(1, int(messages.number_in(message, ATTEMPT, 1))),
+        attempts=max(1, int(attempts)),
+        alone=attempts >= 1,
         left=max(0.0, sent + delay - clock) if delay else 0.0,
     )
 

@@ -4,7 +4,7 @@ The body is base64 of kombu's JSON envelope (whose own `body` is base64 again), 
 `kombu.transport.SQS.Channel._put` and `_decode_python_message_body`. Message attributes, which Celery leaves alone:
 
 tq-delay     seconds after SQS accepted the message before which it must not run; for delays above 900 s
-tq-attempt   attempts that were charged before this copy was made
+tq-attempt   attempts that were charged before this copy was made, plus one; it marks what must run alone
 tq-reason    why a dead letter died
 tq-queue     the queue that a dead letter came from
 """

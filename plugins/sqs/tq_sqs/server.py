@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -20,6 +21,8 @@ DEFAULT_REGION = "us-east-1"
 """Where neither the options nor boto3's own configuration name one. Source: kombu 5.7."""
 SECONDS = 10.0
 """How long a request may take that has no deadline of its own."""
+_MEMORY = 20.0
+"""Seconds for which a slow answer is remembered."""
 _CONNECTIONS = 64
 _AT_ONCE = 8
 _DEADLINES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -40,6 +43,13 @@ class Server:
         self._clients: dict[tuple[str, float], Any] = {}
         self._sessions: dict[str, Any] = {}
         self._pool: ThreadPoolExecutor | None = None
+        self._slowest = 0.0
+        self._remembered = 0.0
+
+    @property
+    def slowest(self) -> float:
+        """Seconds that the slowest answer of the last 20 s took, as far as SQS was not asked to wait; 10 at most."""
+        return self._slowest if time.monotonic() < self._remembered else 0.0
 
     def close(self) -> None:
         """Close connections."""
@@ -61,9 +71,11 @@ class Server:
         botocore = self._import("botocore.exceptions")
         try:
             client = self._client(owner, seconds)
+            began = time.monotonic()
             answer: dict[str, Any] = getattr(client, operation)(**arguments)
         except (botocore.BotoCoreError, botocore.ClientError) as exc:
             raise self.fail(exc, doing) from exc
+        self.took(time.monotonic() - began - arguments.get("WaitTimeSeconds", 0))
         return answer
 
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -82,6 +94,13 @@ class Server:
     def fail(self, exc: Exception, doing: str) -> BrokerError:
         """The error to raise for what boto3 raised."""
         return error_of(fault_of(exc), doing, self.shown)
+
+    def took(self, seconds: float) -> None:
+        """An answer took so long."""
+        with self._lock:
+            now = time.monotonic()
+            if seconds >= self._slowest or now >= self._remembered:
+                self._slowest, self._remembered = min(SECONDS, seconds), now + _MEMORY
 
     def _client(self, owner: str, seconds: float) -> Any:
         # In boto3 the deadline belongs to the client: there are a few of them, each with connections of its own.
