@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from bench import clients, processes
 from tests.services.mariadb import MariadbServer
@@ -28,7 +29,7 @@ from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
 from tq import TQ
-from tq.records import Action, Delivery, Envelope, Message, Settlement
+from tq.records import Action, Delivery, Envelope, Settlement
 from tq.wire.envelope import pack
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "brokers.md"
@@ -207,15 +208,14 @@ def _measured(store: Store, count: int, rounds: int) -> tuple[list[Cost], list[C
 
 
 def messages(count: int) -> tuple[list[bytes], list[Envelope]]:
-    """Calls of a no-op: for the client the bytes that a driver stores, for the driver what it is called with."""
+    """Calls of a no-op: for the client the bytes that a driver stores, for the driver what an app calls it with."""
     url = f"memory://{uuid.uuid4().hex}"
     with TQ("bench", broker=url, set_as_current=False) as app:
         noop: Any = app.task(name="bench.noop")(lambda: None)
-        noop.starmap_async(() for _ in range(count))
-        consumer = app.broker.consumer(["celery"], "bench", lease=60)
-        found = consumer.receive(count, 0.0)
-        envelopes = [Envelope(each.message, "celery") for each in found if isinstance(each.message, Message)]
-        return [pack(envelope) for envelope in envelopes], envelopes
+        with patch.object(app.broker, "publish", wraps=app.broker.publish) as publish:
+            noop.starmap_async(() for _ in range(count))
+        envelopes = [envelope for call in publish.call_args_list for envelope in call.args[0]]
+    return [pack(envelope) for envelope in envelopes], envelopes
 
 
 def _raw(place: Place, bodies: Sequence[bytes], batch: int) -> Cost:
