@@ -25,11 +25,14 @@ _ANONYMOUS = re.compile(r"^Anonymous:\s+(\d+) kB$", re.MULTILINE)
 
 def growth(stage: Stage, size: Size, title: str) -> Row:
     """Many quick tasks: once it is warm, each process of the worker must stay as large as it was."""
+    fewer = FEWER.get(stage.store.kind, 1)
+    count, at_once = size.memory_tasks // fewer, ROUND // fewer
+    # Before there is a worker: it meets the largest backlog before anything is counted.
+    sent = stage.flood(min(at_once, count // WARM), 0.0)
     worker = stage.worker()
-    count = size.memory_tasks // FEWER.get(stage.store.kind, 1)
-    sent = _done(stage, count // WARM, 0)
+    _more(stage, sent, count // WARM, at_once)
     before = _sizes(worker)
-    sent += _done(stage, count, len(sent))
+    _more(stage, sent, count // WARM + count, at_once)
     row = stage.row(title, sent)
     after = _sizes(worker)
     stage.require(before.keys() == after.keys(), "a process of the worker was replaced")
@@ -40,14 +43,12 @@ def growth(stage: Stage, size: Size, title: str) -> Row:
     return row
 
 
-def _done(stage: Stage, count: int, before: int) -> list[str]:
-    """Send tasks, in rounds: how much a backlog takes is another question."""
-    sent: list[str] = []
-    at_once = ROUND // FEWER.get(stage.store.kind, 1)
+def _more(stage: Stage, sent: list[str], count: int, at_once: int) -> None:
+    """Have all of `sent` end, and send more until there are so many: in rounds, since a backlog takes memory too."""
+    stage.ended(len(sent), 600.0)
     while len(sent) < count:
         sent += stage.flood(min(at_once, count - len(sent)), 0.0)
-        stage.ended(before + len(sent), 600.0)
-    return sent
+        stage.ended(len(sent), 600.0)
 
 
 def _sizes(worker: Program) -> dict[int, float]:
