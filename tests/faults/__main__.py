@@ -36,6 +36,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="brokers to play side by side")
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args()
+    if unknown := set(options.scenarios) - {scenario.name for scenario in SCENARIOS}:
+        parser.error(f"no such scenarios: {', '.join(sorted(unknown))}")
     options.words = sys.argv[1:]
     return options
 
