@@ -37,6 +37,7 @@ class Request:
         "notes",
         "starts",
         "task",
+        "tq_way",
     )
 
     def __init__(
@@ -56,6 +57,8 @@ class Request:
         self.called_directly: bool = called_directly
         self.leaves_something: bool = False
         """Whether one of the lists was asked for: they are made then, for hardly a run needs any."""
+        self.tq_way: Any = None
+        """What its events are made of, where they are sent. No header has this name."""
 
     if TYPE_CHECKING:
         children: list[Any]

@@ -156,7 +156,7 @@ def test_without_events_nothing_is_made_called_or_sent(side: Callable[..., Side]
     assert worker.events is None
     executor = worker.pool.setup.executor  # type: ignore[attr-defined]
     assert executor.refresh is None
-    assert executor.observers.task_received is None
+    assert executor.watch is None
     assert add.delay(1, 2).get(timeout=LIMIT) == 3
     here.stop()
     assert here.monitor.events == []
@@ -179,7 +179,7 @@ def test_events_of_tasks_can_be_switched_on_and_off_while_the_worker_runs(side: 
     silent = add.delay(1, 2)
     assert silent.get(timeout=LIMIT) == 3
     assert here.worker is not None
-    assert here.worker.pool.setup.executor.observers.task_received is None  # type: ignore[attr-defined]
+    assert here.worker.pool.setup.executor.watch is None  # type: ignore[attr-defined]
     assert events.enable()
     loud = add.delay(1, 2)
     here.monitor.until(lambda: "task-succeeded" in here.monitor.of(loud.id))
@@ -199,11 +199,11 @@ def test_events_of_tasks_are_made_only_while_somebody_listens(side: Callable[...
     events = worker.events
     assert isinstance(events, WorkerEvents)
     here.monitor.until(lambda: not events.is_heard)
-    here.monitor.until(lambda: executor.observers.task_received is None)
+    here.monitor.until(lambda: executor.watch is None)
     assert events.enabled
     assert add.delay(1, 2).get(timeout=LIMIT) == 3
     here.monitor = Monitor(here.app)
-    here.monitor.until(lambda: executor.observers.task_received is not None)
+    here.monitor.until(lambda: executor.watch is not None)
     loud = add.delay(1, 2)
     here.monitor.until(lambda: "task-succeeded" in here.monitor.of(loud.id))
     assert {
@@ -219,10 +219,10 @@ def test_who_asks_for_a_heartbeat_is_taken_for_a_monitor(side: Callable[..., Sid
     assert isinstance(events, WorkerEvents)
     events.tick(worker.pool)
     assert events.enabled
-    assert worker.pool.setup.executor.observers.task_received is None  # type: ignore[attr-defined]
+    assert worker.pool.setup.executor.watch is None  # type: ignore[attr-defined]
     events.asked(worker.pool)
     events.refresh()
-    assert worker.pool.setup.executor.observers.task_received is not None  # type: ignore[attr-defined]
+    assert worker.pool.setup.executor.watch is not None  # type: ignore[attr-defined]
     events.offline()
 
 

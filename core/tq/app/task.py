@@ -386,6 +386,8 @@ class Task(Generic[P, R_co]):
         """
         request = self.request
         dispatcher = self.app.events.dispatcher(request.hostname or None)
+        if request.tq_way is not None:
+            request.tq_way.speak()
         dispatcher.send(type_, **{"uuid": request.id, **fields})
 
     def call_options(self) -> Mapping[str, Any]:

@@ -83,9 +83,7 @@ class WorkerEvents:
         """Follow the switches; called before each batch."""
         if (self._switch.is_on and self._heard.is_on) is not self._is_on:
             self._is_on = not self._is_on
-            self._executor.observers = (
-                _joined(self._plain, TaskEvents(self.dispatcher)) if self._is_on else self._plain
-            )
+            self._watch(TaskEvents(self.dispatcher) if self._is_on else None)
 
     # -- the worker's life ---------------------------------------------------------------------------------
 
@@ -126,11 +124,15 @@ class WorkerEvents:
         """A child has events of its own, and sends them itself."""
         self.dispatcher = self._app.events.dispatcher(self._setup.hostname)
         if self._is_on:
-            self._executor.observers = _joined(self._plain, TaskEvents(self.dispatcher))
+            self._watch(TaskEvents(self.dispatcher))
 
     def leave_child(self) -> None:
         """Send what waits in a child that ends."""
         self.dispatcher.close()
+
+    def _watch(self, events: TaskEvents | None) -> None:
+        self._executor.observers = _joined(self._plain, events) if events is not None else self._plain
+        self._executor.watch = events
 
     def _look(self, now: float) -> None:
         """Ask the broker whether anybody listens, when it is time to."""

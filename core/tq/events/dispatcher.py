@@ -15,6 +15,7 @@ from typing import Any, Final
 from tq.errors import BrokerError, EncodeError
 from tq.events.clock import Clock
 from tq.events.event import Event, Written, encoded, message_of, messages, utc_offset, written
+from tq.events.steps import Teller, Way
 from tq.records import Message
 
 logger = logging.getLogger("tq.events")
@@ -24,8 +25,10 @@ Publish = Callable[[Sequence[tuple[str, Message]]], None]
 
 MOST_WAITING: Final = 10_000
 """Events that wait in one process; beyond it the oldest are dropped."""
-AT_ONCE: Final = 1000
-"""So many do not wait for others."""
+AT_ONCE: Final = 300
+"""So many do not wait for others; each may be a task's way, of which three events are made."""
+SOME: Final = 50
+"""So many do not wait where nothing else is to do."""
 EVERY: Final = 0.2
 """Seconds that an event waits for others at most."""
 LONGEST: Final = 5.0
@@ -60,17 +63,20 @@ class Dispatcher:
         self.sent = 0
         self.pid: Final = os.getpid()
         self.offset: Final = utc_offset()
-        self.next_number = count(self.clock.forward()).__next__
+        self.next_number = count(self.clock.forward(), 2).__next__
         """The clock of this process, which meets that of the others at each flush: every event would be dear."""
         self._publish = publish
+        self._teller = Teller(hostname, self.offset, self.pid)
         self._every = every
         self._guard = guard or nullcontext()
-        self._waiting: deque[Written] = deque(maxlen=most)
+        self._waiting: deque[Written | Way] = deque(maxlen=most)
         self._enough = min(AT_ONCE, most)
         self._some = threading.Event()
         self._many = threading.Event()
         self._rests = True
         """Whether the thread waits for a first event. Not `Event.is_set`, which would cost as much as an event."""
+        self._flushing = threading.Lock()
+        """Whose events were told to somebody else would be told twice."""
         self._thread: threading.Thread | None = None
         self._ended = False
         self._complained = -COMPLAIN
@@ -102,7 +108,7 @@ class Dispatcher:
             return
         self.add(ready)
 
-    def add(self, ready: Written) -> None:
+    def add(self, ready: Written | Way) -> None:
         """The same for what is ready to be sent."""
         waiting = self._waiting
         if len(waiting) >= self._enough:
@@ -111,6 +117,11 @@ class Dispatcher:
         waiting.append(ready)
         if self._rests:
             self._wake()
+
+    def pause(self) -> None:
+        """This process waits for a server next, so its interpreter is free for a while."""
+        if len(self._waiting) >= SOME:
+            self._many.set()
 
     def send_now(self, type: str, **fields: Any) -> None:
         """Send one event and wait for the broker. Raises `BrokerError`, and `EncodeError`."""
@@ -121,12 +132,17 @@ class Dispatcher:
 
     def flush(self) -> bool:
         """Write what waits; False: the broker did not take it, and it goes on waiting."""
+        with self._flushing:
+            return self._flush()
+
+    def _flush(self) -> bool:
         # Nobody else takes any out: what is appended to a full deque drops one, and leaves their number as it is.
         take = self._waiting.popleft
-        events = [take() for _ in range(len(self._waiting))]
-        if not events:
+        taken = [take() for _ in range(len(self._waiting))]
+        if not taken:
             return True
-        self.next_number = count(self.clock.adjust(self.next_number())).__next__
+        self.next_number = count(self.clock.adjust(self.next_number()), 2).__next__
+        events = self._teller.events(taken, self.next_number, time.time() - time.monotonic())
         batches = messages(events, self.hostname)
         try:
             with self._guard:

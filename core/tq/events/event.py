@@ -60,7 +60,7 @@ def encoded(event: Event | TaskEvent | msgspec.Raw) -> bytes:
 def messages(events: Sequence[Written], hostname: str) -> list[tuple[str, Message]]:
     """Routing keys and messages: task events in lists, any other by itself."""
     others = [event for event in events if type(event) is tuple]
-    batch = [event for event in events if type(event) is not tuple]
+    batch = [event for event in events if type(event) is not tuple] if others else events
     out = [(key, message_of(raw, hostname)) for key, raw in others]
     for at in range(0, len(batch), MOST):
         out.append((MULTI, message_of(_list_of(batch[at : at + MOST]), hostname)))

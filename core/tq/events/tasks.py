@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-from time import time
+from time import monotonic, time
 
 from tq.errors import Retry
 from tq.events.dispatcher import Dispatcher
-from tq.events.event import shortened
-from tq.events.steps import Failed, Received, Rejected, Retried, Revoked, Started, Succeeded
+from tq.events.event import LONGEST_TEXT, shortened
+from tq.events.steps import Failed, Rejected, Retried, Revoked, Way
 from tq.records import Delivery
 from tq.request import Request
+from tq.wire.call import TaskCall
 from tq.wire.saferepr import saferepr
 
 
@@ -19,40 +19,29 @@ class TaskEvents:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._add = dispatcher.add
-        who = self._who = (dispatcher.hostname, dispatcher.offset, dispatcher.pid)
-        # Made for each task that runs: what is the same for all is put in beforehand.
-        self._received = partial(Received, *who)
-        self._started = partial(Started, *who)
-        self._succeeded = partial(Succeeded, *who)
+        self._who = (dispatcher.hostname, dispatcher.offset, dispatcher.pid)
+        self.add = self._add = dispatcher.add
+        """Have the news of a task sent."""
+        self.pause = dispatcher.pause
 
-    def task_received(self, request: Request) -> None:
-        """task-received."""
-        call = request.call
-        self._add(
-            self._received(
-                self._dispatcher.next_number(),
-                time(),
-                call.id,
-                call.task,
-                shortened(call.argsrepr) if call.argsrepr else saferepr(call.args),
-                shortened(call.kwargsrepr) if call.kwargsrepr else saferepr(call.kwargs),
-                call.retries,
-                call.root_id,
-                call.parent_id,
-                call.eta,
-                call.expires,
-            )
+    def received(self, call: TaskCall) -> Way:
+        """task-received; task-started and task-succeeded come of what is written into the record."""
+        args, kwargs = call.argsrepr or saferepr(call.args), call.kwargsrepr or saferepr(call.kwargs)
+        way = Way(
+            call.id,
+            call.task,
+            args if len(args) <= LONGEST_TEXT else shortened(args),
+            kwargs if len(kwargs) <= LONGEST_TEXT else shortened(kwargs),
+            call.retries,
+            call.root_id,
+            call.parent_id,
+            call.eta,
+            call.expires,
+            self._dispatcher.next_number(),
+            monotonic(),
         )
-
-    def task_prerun(self, request: Request) -> None:
-        """task-started."""
-        self._add(self._started(self._dispatcher.next_number(), time(), request.call.id))
-
-    def task_success(self, request: Request, result: object, runtime: float) -> None:
-        """task-succeeded."""
-        shown = "None" if result is None else saferepr(result)
-        self._add(self._succeeded(self._dispatcher.next_number(), time(), request.call.id, shown, runtime))
+        self._add(way)
+        return way
 
     def task_failure(self, request: Request, exception: BaseException, traceback: str) -> None:
         """task-failed."""

@@ -46,6 +46,8 @@ class Admitting(Steps):
                 self.tally.count(call.task)
             if self.log_info:
                 logger.info("task %s[%s] received", call.task, call.id)
+            if self.watch is not None:
+                run.request.tq_way = self.watch.received(call)
             if self.observers.task_received is not None:
                 self.observers.task_received(request=run.request)
         return run

@@ -133,6 +133,8 @@ class InlineEngine:
         limit = self._size.limit if self._left is None else min(self._size.limit, self._left)
         self._busy.clear()
         self._come_round()
+        if self._executor.watch is not None:
+            self._executor.watch.pause()
         with self._access:
             # Inside: what the helper could not settle must go with the consumer that received it.
             received = self._link.turn(drain(self._done), limit, self._idle_wait)

@@ -88,6 +88,11 @@ class Performing(Telling):
         plan, call = run.plan, run.call
         assert plan is not None
         assert call is not None
+        way = run.request.tq_way  # type: ignore[union-attr]
+        if way is not None:
+            way.started = run.started
+            if way.seen and self.watch is not None:
+                self.watch.add(way)
         if self.observers.task_prerun is not None:
             self.observers.task_prerun(request=run.request)
         if plan.before_start is not None:

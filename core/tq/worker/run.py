@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
+from tq.events.steps import Way
 from tq.records import Delivery
 from tq.request import Request
 from tq.wire.call import TaskCall
@@ -33,6 +35,19 @@ class Observers:
     task_rejected: Observer = None
     task_unknown: Observer = None
     message_rejected: Observer = None
+
+
+class Watch(Protocol):
+    """Makes events of tasks, each of which nearly every task has; calls of observers would be dear."""
+
+    def received(self, call: TaskCall) -> Way:
+        """A record of what happens to a task that will run."""
+
+    def add(self, ready: Way) -> None:
+        """What was seen of it has changed."""
+
+    def pause(self) -> None:
+        """The thread of the engine will wait for the server."""
 
 
 class Run(msgspec.Struct):

@@ -17,7 +17,7 @@ from tq.worker.follow import FollowUp
 from tq.worker.outcome import Outcome
 from tq.worker.plan import TaskPlan
 from tq.worker.revocations import Revocations
-from tq.worker.run import Observers
+from tq.worker.run import Observers, Watch
 from tq.worker.tally import Tally
 
 logger = logging.getLogger("tq.task")
@@ -42,6 +42,8 @@ class Steps:
     observers: Observers = field(default_factory=Observers)
     refresh: Callable[[], None] | None = None
     """Called before each batch, by the thread that admits it: may replace `observers`."""
+    watch: Watch | None = None
+    """Who is told of each task's way, in place of observers; changes with them."""
     tally: Tally | None = None
     clock: Callable[[], float] = time.time
     log_info: bool = field(default_factory=lambda: logger.isEnabledFor(logging.INFO))

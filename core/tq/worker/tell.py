@@ -7,6 +7,7 @@ import time
 
 from tq import states
 from tq.wire.exceptions import exception_info
+from tq.wire.saferepr import saferepr
 from tq.worker.outcome import Outcome, cause_of, failure, traceback_text
 from tq.worker.run import Run
 from tq.worker.steps import Steps
@@ -54,6 +55,13 @@ class Telling(Steps):
     def _observe(self, run: Run, outcome: Outcome) -> None:
         observers, state, request = self.observers, outcome.state, run.request
         if state == states.SUCCESS:
+            way = request.tq_way  # type: ignore[union-attr]
+            if way is not None:
+                if outcome.value is not None:
+                    way.result = saferepr(outcome.value)
+                way.ended = time.monotonic()
+                if way.seen and self.watch is not None:
+                    self.watch.add(way)
             if observers.task_success is not None:
                 runtime = time.monotonic() - run.started
                 observers.task_success(request=request, result=outcome.value, runtime=runtime)
