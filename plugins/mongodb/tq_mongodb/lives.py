@@ -116,7 +116,7 @@ class Lives:
         """Give back what is lent to consumers that are dead: whoever ended them did not come so far."""
 
         def lost(db: Mongo) -> list[tuple[str, Document]]:
-            holders = self._tables.messages(db).distinct("c", {"s": "lent"})
+            holders = self._tables.messages(db).distinct("c", {"c": {"$exists": True}, "s": "lent"})
             known = {each["_id"]: each for each in self._tables.consumers(db).find({"_id": {"$in": holders}})}
             return [(i, known.get(i, {})) for i in holders if known.get(i, {}).get("ended", True)]
 

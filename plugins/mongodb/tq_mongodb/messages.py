@@ -31,11 +31,12 @@ Document = dict[str, Any]
 ORDER = [("u", 1), ("o", 1), ("_id", 1)]
 INDEXES: list[dict[str, Any]] = [
     {"keys": [("q", 1), ("s", 1), ("u", 1), ("o", 1), ("_id", 1)], "name": "waiting"},
-    {"keys": [("s", 1), ("due", 1)], "name": "due"},
-    {"keys": [("c", 1), ("s", 1)], "name": "held", "sparse": True},
+    {"keys": [("s", 1), ("due", 1)], "name": "due", "partialFilterExpression": {"s": "delayed"}},
+    {"keys": [("c", 1)], "name": "held", "sparse": True},
     {"keys": [("txn", 1)], "name": "txn", "sparse": True},
-    {"keys": [("until", 1)], "name": "until", "expireAfterSeconds": 0},
+    {"keys": [("until", 1)], "name": "until", "sparse": True, "expireAfterSeconds": 0},
 ]
+"""A message that waits is in the first of these alone: each entry is written, and removed again, for every message."""
 
 
 def new_message(envelope: Envelope, now: float, number: int) -> Document:

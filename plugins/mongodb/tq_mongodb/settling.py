@@ -31,7 +31,7 @@ class Settling:
 
     def acknowledge(self, consumer_id: str, held: Sequence[Document]) -> list[bool]:
         """End these; False for what the consumer does not hold any more."""
-        mine = {"c": consumer_id, "s": "lent", "r": {"$in": [each["r"] for each in held]}}
+        mine = {"c": consumer_id, "s": "lent", "r": _one_of([each["r"] for each in held])}
         plain = [each["_id"] for each in held if "uid" not in each]
         unique = [each["_id"] for each in held if "uid" in each]
         now = self._store.now() if unique else 0.0
@@ -164,6 +164,14 @@ def _lent(consumer_id: str, held: Document) -> Document:
     """This message, while it is lent to this consumer under this receipt. The receipt keeps out what hung in a broken line:
     by the time it arrives, the same message may have been given back and lent to the same consumer again."""
     return {"_id": held["_id"], "c": consumer_id, "s": "lent", "r": held["r"]}
+
+
+def _one_of(receipts: Sequence[int]) -> Document:
+    """Whether a receipt is among these. Those of one batch follow each other: two comparisons instead of a list."""
+    first, last = min(receipts), max(receipts)
+    if last - first == len(set(receipts)) - 1:
+        return {"$gte": first, "$lte": last}
+    return {"$in": list(receipts)}
 
 
 def accepted(error: BulkWriteError, count: int) -> list[str | None]:
