@@ -72,7 +72,8 @@ _headers_of_call: Final[Any] = TaskCall.headers
 
 
 class Arrived(Message, frozen=True):
-    """A plain message, `raw` in its store. `headers` and `properties` are made of it when they are asked for."""
+    """A plain message, `raw` in its store. `headers` and `properties` are made of it when they are asked for, and may be
+    changed from then on."""
 
     raw: bytes = b""
     head: PlainHeaders = _NO_HEADERS
@@ -82,18 +83,23 @@ class Arrived(Message, frozen=True):
     def headers(self) -> dict[str, Any]:
         """All headers."""
         found: dict[str, Any] = _headers.__get__(self)
-        return self._dictionaries().headers if found is None else found
+        return self._keep()[0] if found is None else found
 
     @property  # type: ignore[misc]
     def properties(self) -> dict[str, Any]:
         """All properties."""
         found: dict[str, Any] = _properties.__get__(self)
-        return self._dictionaries().properties if found is None else found
+        return self._keep()[1] if found is None else found
 
-    def _dictionaries(self) -> _Dictionaries:
+    def dictionaries(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Headers and properties, made anew; for drivers whose store has another form of them than JSON to override."""
         made = _read_dictionaries(self)
-        _headers.__set__(self, made.headers)
-        _properties.__set__(self, made.properties)
+        return made.headers, made.properties
+
+    def _keep(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        made = self.dictionaries()
+        _headers.__set__(self, made[0])
+        _properties.__set__(self, made[1])
         return made
 
 

@@ -62,7 +62,7 @@ def lock_of(headers: Mapping[str, Any], owner: Any) -> Lock | None:
 def lock_in(message: Message) -> Lock | None:
     """The lock that a message keeps, or None."""
     # One that keeps a lock is not plain.
-    return None if type(message) is Arrived else lock_of(message.headers, message.headers.get("id"))
+    return None if isinstance(message, Arrived) else lock_of(message.headers, message.headers.get("id"))
 
 
 def locked(envelope: Envelope, owner: str, url: str) -> TaskLocked:

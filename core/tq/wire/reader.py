@@ -35,7 +35,11 @@ def read_task(message: Message, serializers: Mapping[str, Serializer], *, size_l
             f"task {_short(message.headers.get('task'))} has content type {_short(message.content_type)}, which "
             f"accept_content does not allow (allowed: {', '.join(sorted(serializers)) or 'nothing'})"
         )
-    if type(message) is Arrived and type(serializer) is JsonSerializer and len(message.body) <= size_limit:
+    if (
+        isinstance(message, Arrived)
+        and type(serializer) is JsonSerializer
+        and len(message.body) <= size_limit
+    ):
         call = _plain_call(message, serializer.name)
         if call is not None:
             return call
