@@ -51,6 +51,7 @@ def kill_children(stage: Stage, size: Size, title: str) -> Row:
     sent: list[str] = []
     for number in range(1, size.kills + 1):
         if number <= parts:
+            stage.ended(len(sent))
             sent += stage.flood(size.tasks // parts, BODY) + stage.flood(1, 1.0)
         stage.ended(number * size.tasks // (size.kills + 2) if parts == 1 else len(sent) - FEW)
         victim: Run = random.choice(stage.until(stage.running, "a task under way"))
