@@ -36,16 +36,22 @@ def waits(peer: Installed, setting: Setting, count: int) -> tuple[float]:
 def drained(peer: Installed, setting: Setting, count: int) -> float:
     """Tasks a second of a worker that is started now, over the first `count` tasks or `SECONDS`."""
     with peer.working(setting):
-        first = until(lambda: counted(setting.counts), setting)
-        began = time.perf_counter()
-        done = first
-        while done < count and time.perf_counter() - began < SECONDS:
-            time.sleep(0.001)
-            done = counted(setting.counts)
-        seconds = time.perf_counter() - began
-        if done <= first:
-            raise PeerFailed(f"nothing was done in {seconds:.1f} s after the first {first} tasks")
-        return (done - first) / seconds
+        until(lambda: counted(setting.counts), setting)
+        done, seconds = watched(setting, count)
+        return done / seconds
+
+
+def watched(setting: Setting, count: int) -> tuple[int, float]:
+    """Tasks that are done from now until there are `count`, or for `SECONDS`, and how long that took."""
+    began = time.perf_counter()
+    done = first = counted(setting.counts)
+    while done < count and time.perf_counter() - began < SECONDS:
+        time.sleep(0.001)
+        done = counted(setting.counts)
+    seconds = time.perf_counter() - began
+    if done <= first:
+        raise PeerFailed(f"nothing was done in {seconds:.1f} s after the first {first} tasks")
+    return done - first, seconds
 
 
 def unfair(peer: Installed, setting: Setting, count: int) -> tuple[float]:

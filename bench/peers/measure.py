@@ -49,6 +49,13 @@ def burn(seconds: float) -> None:
     tick()
 
 
+def work(loops: int) -> None:
+    """The same work each time, whoever else takes processor time meanwhile."""
+    for _ in range(loops):
+        pass
+    tick()
+
+
 def _open() -> None:
     global _cell
     file = Path(os.environ["BENCH_COUNTS"]) / str(os.getpid())

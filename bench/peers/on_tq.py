@@ -50,6 +50,12 @@ async def await_() -> None:
     measure.tick()
 
 
+@app.task(name="bench.work")
+def work(loops: int) -> None:
+    """A body that costs something."""
+    measure.work(loops)
+
+
 def send(count: int, task: str = "bench.noop") -> float:
     """Seconds for `count` calls through the bulk API."""
     began = time.perf_counter()
@@ -57,10 +63,17 @@ def send(count: int, task: str = "bench.noop") -> float:
     return time.perf_counter() - began
 
 
+def send_work(count: int) -> None:
+    """Calls that cost something, through the bulk API."""
+    loops = int(os.environ["BENCH_LOOPS"])
+    app.tasks["bench.work"].starmap_async((loops,) for _ in range(count))
+
+
 if __name__ == "__main__":
     measure.main(
         send=send,
         send_waits=lambda count: send(count, os.environ.get("BENCH_WAIT", "bench.wait")),
+        send_work=send_work,
         mixed=tasks.mixed,
         delay=tasks.one_by_one,
         round_trip=tasks.round_trip,
