@@ -25,6 +25,12 @@ def test_it_runs_more_rarely_while_a_pool_runs() -> None:
     assert gc.get_threshold() == (700, 10, 10)
 
 
+def test_it_waits_for_more_where_many_bodies_run_at_once() -> None:
+    gc.set_threshold(700, 10, 10)
+    with patient_collector(1_001):
+        assert gc.get_threshold() == (50_000, 10, 10)
+
+
 def test_a_threshold_that_somebody_chose_is_kept() -> None:
     gc.set_threshold(50_000, 5, 5)
     with patient_collector():

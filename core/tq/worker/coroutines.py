@@ -15,10 +15,8 @@ def await_here(value: Any) -> Any:
     return asyncio.run(_as_coroutine(value))
 
 
-async def within(seconds: float | None, body: Awaitable[Any]) -> Any:
+async def within(seconds: float, body: Awaitable[Any]) -> Any:
     """Await a body, and raise its soft time limit inside it."""
-    if not seconds:
-        return await body
     async with asyncio.timeout(seconds) as limit:
         return await _Limited(body, limit, seconds)
 

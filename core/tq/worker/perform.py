@@ -71,7 +71,7 @@ class Performing(Telling):
             try:
                 seat.begin(run.receipt, started, 0.0, started + hard if hard else 0.0)
                 try:
-                    value = await within(soft, self._body(run))
+                    value = await (within(soft, self._body(run)) if soft else self._body(run))
                 finally:
                     seat.end()
                 outcome = self._success(run, value)

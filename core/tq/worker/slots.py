@@ -120,7 +120,8 @@ class SlotsEngine:
         self._done: deque[tuple[int, Settlement]] = deque()
         self._times: deque[float] = deque()
         self._freed: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._receiving = False
+        self._waits = False
+        """Whether it may wait for messages: an answer that comes at once needs nobody to hurry it."""
         self._fresh = True
         self._first: Delivery | None = None
         """The first of the last batch."""
@@ -168,10 +169,10 @@ class SlotsEngine:
         limit = 1 if self._fresh else max(len(self._free), wanted)
         if limit <= 0:
             return
-        self._receiving = True
         wait = self._idle_wait if self._free and not self._backlog else 0.0
+        self._waits = wait > 0.0
         received = self._link.turn(self._settlements(), limit, wait)
-        self._receiving = False
+        self._waits = False
         if self._link.generation != self.generation:
             # What an older consumer held was given to others.
             self._unstarted()
@@ -316,7 +317,7 @@ class SlotsEngine:
             self._spawn(following, job.seat)
         if following is None or len(self._ready) == self._low:
             self._freed.put(None)
-        if self._receiving:
+        if self._waits:
             self._link.interrupt()
 
     def _follow(self, seat: Seat) -> SlotJob | None:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tq.contracts.broker import Cap
-from tq.contracts.pool import Pool, StopMode
+from tq.contracts.pool import Pool, PoolCap, StopMode
 from tq.records import QueueStats
 from tq.worker.collector import patient_collector
 from tq.worker.keeper import Keeper
@@ -140,7 +140,7 @@ class Worker:
         logger.info("%s is ready, reading %s", self.hostname, ", ".join(self.queues))
         try:
             if self._stop is None:
-                with patient_collector(tidies=install_signals):
+                with patient_collector(self._bodies(), tidies=install_signals):
                     self.pool.run()
         finally:
             if self.mailbox is not None:
@@ -164,6 +164,10 @@ class Worker:
             self._deadline = time.monotonic() + self._timeout
         self._stop = StopMode(max(mode, self._stop or mode))
         self.pool.stop(self._stop)
+
+    def _bodies(self) -> int:
+        """How many run at once in one process."""
+        return 1 if PoolCap.ISOLATED in self.pool.capabilities else self.concurrency
 
     def _end_relays(self) -> None:
         for relay in self.relays:

@@ -33,6 +33,7 @@ class LoopThread:
         self._make_loop = make_loop
         self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._run, name="tq-loop", daemon=True)
+        self._number: int | None = None
         self._new: deque[tuple[Job, Seat]] = deque()
         self._awake = False
         self._running: dict[Seat, tuple[Job, asyncio.Task[None]]] = {}
@@ -42,10 +43,11 @@ class LoopThread:
         """Start the thread."""
         self._loop = self._make_loop()
         self._thread.start()
+        self._number = self._thread.ident
 
     def spawn(self, job: Job, seat: Seat) -> None:
         """Start a job soon; from any thread."""
-        if threading.get_ident() == self._thread.ident:
+        if threading.get_ident() == self._number:
             self._start(job, seat)
             return
         self._new.append((job, seat))
