@@ -16,10 +16,11 @@ import msgspec
 from tq.contracts.broker import Consumer
 from tq.errors import TQError
 from tq.records import Action, Delivery, Envelope, Message, Settlement
-from tq_amqp import messages
+from tq_amqp import flow, messages
 from tq_amqp.backend import RpcBackend
 from tq_amqp.bell import Bell
 from tq_amqp.faults import Server
+from tq_amqp.forms import Forms
 from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.protocol.channel import Incoming
 from tq_amqp.protocol.failures import Down, Refused
@@ -64,6 +65,9 @@ class AmqpConsumer(Consumer):
         self._receipts = itertools.count()
         self._held: dict[int, Held] = {}
         self._just_settled: frozenset[int] = frozenset()
+        self._pace = flow.Pace()
+        self._forms = Forms()
+        self._watched = False
         self._closed = False
         self._guarded(self._ready, "open a consumer")
 
@@ -135,7 +139,7 @@ class AmqpConsumer(Consumer):
         self._look()
         settled = self._settle(batch) if batch else ()
         if limit:
-            return settled, self._receive(limit, until)
+            return settled, self._receive(limit, until, len(batch))
         if self._session is not None:
             self._give_back_strays(self._session)
             self._session.flush(self._patience())
@@ -177,10 +181,16 @@ class AmqpConsumer(Consumer):
 
     # -- receiving -----------------------------------------------------------------------------------------
 
-    def _receive(self, limit: int, until: float) -> list[Delivery]:
+    def _receive(self, limit: int, until: float, settled: int) -> list[Delivery]:
         session = self._ready()
+        self._choose_flow(session, limit, settled)
+        portion = _portion(session, limit)
+        there = session.draw(portion, time.monotonic() + flow.PAUSE) if session.flow else 0
+        rang = self._bell.rang()
+        if there < min(portion, flow.LEAST) and not rang:
+            session.end_flow(self._patience())
         found = session.strays()
-        if self._bell.rang():
+        if rang or session.flow:
             return self._handed_out(session, found, limit)
         # A wait finds what is in a single queue as well as a look at it.
         if len(self._queues) > 1 or time.monotonic() >= until:
@@ -193,17 +203,42 @@ class AmqpConsumer(Consumer):
         return self._handed_out(session, found, limit)
 
     def _handed_out(self, session: Session, found: list[tuple[str, Incoming]], limit: int) -> list[Delivery]:
-        session.give_back([incoming.tag for _, incoming in found[limit:]])
-        found = found[:limit]
         clean = next((place for place, (_, incoming) in enumerate(found) if incoming.again), len(found))
+        if clean < len(found):
+            session.end_flow(self._patience())
+        most = _portion(session, limit) if session.flow else limit
         # A suspect is handed out alone: if it kills this process, nothing else was running here.
-        chosen = found[: max(clean, 1)]
+        chosen = found[: min(most, max(clean, 1))]
         session.put_aside(found[len(chosen) :])
+        if session.ahead and not self._watched:
+            self._watched = True
+            flow.watch(self._pace, self._turn_back)
+        self._pace.handed_out(len(chosen), full=len(chosen) == limit and chosen[-1][0] == self._queues[0])
         found_here = (self._delivery(session, queue, incoming) for queue, incoming in chosen)
         return [delivery for delivery in found_here if delivery is not None]
 
+    def _choose_flow(self, session: Session, limit: int, settled: int) -> None:
+        """Keep, begin or end the flow, as tasks are short or not; see `tq_amqp.flow`."""
+        if session.flow and (
+            limit < flow.LEAST or limit >= 2 * session.flow or not self._pace.is_quick(settled)
+        ):
+            session.end_flow(self._patience())
+        if not session.flow and self._pace.wants_flow(settled, limit):
+            session.start_flow(limit, self._patience())
+
+    def _turn_back(self, turns: int) -> bool:
+        """Give back what is ahead where nothing was asked for since so many turns; whether there is nothing any more."""
+        with self._access:
+            session = self._session
+            if session is not None and session.ahead and self._pace.turns == turns:
+                with contextlib.suppress(*_ABANDONED):  # the next turn finds that out
+                    self._give_back_strays(session)
+                    session.flush(self._patience())
+            self._watched = session is not None and session.ahead
+            return not self._watched
+
     def _delivery(self, session: Session, queue: str, incoming: Incoming) -> Delivery | None:
-        message, added = messages.read(incoming, queue)
+        message, added = self._forms.read(incoming, queue)
         receipt = next(self._receipts)
         suspect = identity(message, queue) if incoming.again else ""
         died: int | None = 0
@@ -233,6 +268,7 @@ class AmqpConsumer(Consumer):
                 self._held[receipt] = replace(held, suspect=suspect)
 
     def _give_back_strays(self, session: Session) -> None:
+        session.end_flow(self._patience())
         session.give_back([incoming.tag for _, incoming in session.strays()])
 
     # -- settling ------------------------------------------------------------------------------------------
@@ -292,10 +328,17 @@ class AmqpConsumer(Consumer):
             for receipt, settlement in mine.items()
             if settlement.action is Action.REQUEUE and not self._copies(settlement)
         }
+        if back:
+            self._give_back_strays(session)  # they come behind
         session.acknowledge([self._held[receipt].tag for receipt in mine if receipt not in back])
         session.give_back([self._held[receipt].tag for receipt in back])
         for receipt in mine:
             del self._held[receipt]
+
+
+def _portion(session: Session, limit: int) -> int:
+    """How many of a flow are handed out at once: the server sends as many meanwhile."""
+    return min(limit, session.flow // 2)
 
 
 def _for(caller: str, envelope: Envelope) -> Envelope:

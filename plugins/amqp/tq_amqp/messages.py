@@ -83,14 +83,17 @@ def read(incoming: Incoming, queue: str) -> tuple[Message | Undecodable, dict[st
     if headers.pop(PARKED, False):
         properties[PARKED] = True
     moved = "x-death" in added
-    properties["delivery_info"] = {
-        "exchange": "" if moved else incoming.exchange,
-        "routing_key": queue if moved else incoming.key,
-        "redelivered": incoming.again,
-    }
+    properties["delivery_info"] = delivery_info(
+        "" if moved else incoming.exchange, queue if moved else incoming.key, incoming.again
+    )
     return Message(
         headers, properties, incoming.body, content_type or "application/json", encoding or "utf-8"
     ), added
+
+
+def delivery_info(exchange: str, routing_key: str, redelivered: bool) -> dict[str, Any]:
+    """What a body finds in `self.request.delivery_info`."""
+    return {"exchange": exchange, "routing_key": routing_key, "redelivered": redelivered}
 
 
 def raw(message: Message | Undecodable, *, headers: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -1,7 +1,8 @@
 """What a consumer has on one connection: a channel for deliveries, an outlet, and what it holds.
 
 Messages are pulled in batches: a subscription with a prefetch of just the messages that are asked for, which is
-ended before the batch is handed out. So nothing is ever lent to a consumer that is busy with something else.
+ended before the batch is handed out. So nothing is lent to a consumer that is busy with something else. Who comes
+back for more within milliseconds may keep the subscription: then the server sends while the last ones are worked on.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Session:
         self._turn = 0
         self.suspects = Suspects(outlet)
         self._later: list[tuple[str, Incoming]] = []
+        self.flow = 0
+        """How many messages the first queue may lend at a time, as long as that subscription stands; 0: there is none."""
         self._unsettled: dict[int, None] = {}
         """Numbers of all that the server lent here, in order."""
 
@@ -52,6 +55,11 @@ class Session:
     def failure(self) -> Exception | None:
         """Why all that was held is lost, where it is."""
         return self.wire.ended or self._channel.closed
+
+    @property
+    def ahead(self) -> bool:
+        """Whether something was lent that is not handed out, or may be at any time."""
+        return bool(self.flow or self._later)
 
     def look(self) -> None:
         """Read what the server said meanwhile, and keep the heartbeat going."""
@@ -82,6 +90,30 @@ class Session:
             lambda: bool(channel.deliveries or channel.cancelled or channel.closed), until, bell=self._bell
         )
         return self._unsubscribe(self._queues, patience)
+
+    def start_flow(self, limit: int, until: float) -> None:
+        """Let up to `limit` messages of the first queue come, and always more for those that are settled."""
+        self._subscribe(self._queues[:1], limit, until)
+        self.flow = limit
+
+    def draw(self, enough: int, until: float) -> int:
+        """Let the flow run until so many are there, or the bell rings; they are `strays`. How many there are."""
+        channel = self._channel
+        missing = enough - len(self._later)
+        self.wire.pump(
+            lambda: len(channel.deliveries) >= missing or bool(channel.cancelled or channel.closed),
+            until,
+            bell=self._bell,
+        )
+        if channel.closed is not None:
+            raise channel.closed
+        return len(self._later) + len(channel.deliveries)
+
+    def end_flow(self, until: float) -> None:
+        """End it; what came of it meanwhile is among the `strays`."""
+        if self.flow:
+            self.flow = 0
+            self._later += self._unsubscribe(self._queues[:1], until)
 
     def _subscribe(self, queues: Sequence[str], limit: int, until: float) -> None:
         # A quorum queue would take a second subscription of one name for the first, with all that it holds still.

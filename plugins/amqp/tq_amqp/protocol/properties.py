@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from tq.errors import EncodeError
-from tq_amqp.protocol.table import pack_table, read_short, read_table, short
+from tq_amqp.protocol.table import pack_table, places_of_texts, read_short, read_table, short
 
 _FIELDS = (
     ("content_type", "s", 15),
@@ -76,3 +76,29 @@ def read_properties(raw: bytes, at: int = 0) -> dict[str, Any]:
             (found[name],) = _U64.unpack_from(raw, at)
             at += 8
     return found
+
+
+class Place(NamedTuple):
+    """Where the bytes of a text are, without its length."""
+
+    name: str
+    start: int
+    end: int
+
+
+def places(raw: bytes) -> Iterator[Place]:
+    """Where the texts of properties, and of headers themselves, are. `raw` was read before, so it is not malformed."""
+    (flags,) = _FLAGS.unpack_from(raw)
+    at = 2
+    for name, kind, flag in _PRESENT:
+        if not flags & flag:
+            continue
+        start = at
+        if kind == "s":
+            at = start + 1 + raw[start]
+            yield Place(name, start + 1, at)
+        elif kind == "F":
+            found, at = places_of_texts(raw, start)
+            yield from (Place(*each) for each in found)
+        else:
+            at += 1 if kind == "o" else 8

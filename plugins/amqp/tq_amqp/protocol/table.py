@@ -44,14 +44,24 @@ def short(text: str) -> bytes:
     return bytes((len(raw),)) + raw
 
 
+_short_key = lru_cache(1024)(short)
+
+
 def pack_table(table: Mapping[str, Any], depth: int = 0) -> bytes:
     """Write a table. Raises `EncodeError` for what AMQP has no type for."""
     parts: list[bytes] = []
+    # As in `read_table`: nearly all are texts, nulls or small numbers.
     for key, value in table.items():
         if not isinstance(key, str):
             raise EncodeError(f"a key of an AMQP table is text, not {type(key).__name__}")
-        parts.append(short(key))
-        parts.append(_pack(value, depth))
+        parts.append(_short_key(key))
+        if value is None:
+            parts.append(b"V")
+        elif type(value) is str:
+            text = value.encode("utf-8", "surrogatepass")
+            parts += (b"S", _U32.pack(len(text)), text)
+        else:
+            parts.append(_pack(value, depth))
     raw = b"".join(parts)
     return _U32.pack(len(raw)) + raw
 
@@ -128,6 +138,21 @@ def read_table(raw: bytes, at: int) -> tuple[dict[str, Any], int]:
         else:
             table[key], at = _read(raw, at)
     return table, at
+
+
+def places_of_texts(raw: bytes, at: int) -> tuple[list[tuple[str, int, int]], int]:
+    """Key, start and end of each text in a table that was read before, and where the table ends."""
+    end = at + 4 + _U32.unpack_from(raw, at)[0]
+    at += 4
+    found: list[tuple[str, int, int]] = []
+    while at < end:
+        key, at = read_short(raw, at)
+        kind = raw[at]
+        _, after = _read(raw, at)
+        if kind == 83:  # S
+            found.append((key, at + 5, after))
+        at = after
+    return found, end
 
 
 def _read(raw: bytes, at: int) -> tuple[Any, int]:
