@@ -36,10 +36,10 @@ class Shelf:
         """Learn what came, and make ready what is due."""
         heard = size(self._bell)
         if heard != self._heard or (self.head() is None and time.monotonic() > self._listed + UNTOLD):
-            # The bell is read first: what comes while the folders are listed rings it again.
-            self._heard = heard
             self._next_due = self.promote()
             self._list()
+            # It was read first: what comes while the folders are listed rings it again.
+            self._heard = heard
         elif self._next_due is not None and self._place.now() * 1e9 >= self._next_due:
             self._next_due = self.promote()
             self._list()
@@ -78,5 +78,7 @@ class Shelf:
 
     def _list(self) -> None:
         self._listed = time.monotonic()
-        self._ready = sorted(names(self.path / "ready"), reverse=True)
-        self._head = None
+        # Two lists of a long backlog at once would be memory that never comes back.
+        self._ready, self._head = [], None
+        self._ready = names(self.path / "ready")
+        self._ready.sort(reverse=True)
