@@ -13,11 +13,17 @@
 # stores = ["postgresql"]
 # rows = ["drain_postgresql", "delay_postgresql"]
 # worker = ["{program}", "work", "{processes}"]
+# [tool.bench.variants.rabbitmq]
+# stores = ["rabbitmq"]
+# rows = ["drain_rabbitmq"]
+# worker = ["{program}", "work", "{processes}"]
 # ///
 """No queue, but what a store and its driver allow: the yardstick of tq's own figures.
 
 Redis: one push of one message at a time on tq's own connection. SQL: a bare loop that deletes what is done, and leases
 the next 128 messages, in one transaction; each row carries as many bytes as a message of a no-op.
+RabbitMQ: the bytes of such a message by the thousand, each confirmed; one consumer that counts what comes, and
+acknowledges 128 at a time.
 """
 
 from __future__ import annotations
@@ -89,8 +95,70 @@ def postgresql_turns() -> Turn:
     return turn
 
 
+def rabbitmq() -> Any:
+    """A channel of tq's own client."""
+    from tq_amqp.address import read_addresses
+    from tq_amqp.connect import Connector
+    from tq_amqp.options import Options
+
+    until = time.monotonic() + 10
+    return Connector(read_addresses(URL), Options()).open(until).channel(until)
+
+
+def rabbitmq_send(count: int) -> float:
+    """Publish; seconds until the last one is confirmed."""
+    from tq.wire.call import TaskCall
+    from tq.wire.ids import new_id
+    from tq.wire.json import JsonSerializer
+    from tq.wire.protocol import write_task
+    from tq_amqp import messages
+    from tq_amqp.protocol import methods as m
+
+    channel, until = rabbitmq(), time.monotonic() + 60
+    task_id = new_id()
+    call = TaskCall(
+        id=task_id, task="bench.noop", root_id=task_id, reply_to=new_id(), argsrepr="()", kwargsrepr="{}"
+    )
+    message = write_task(call, JsonSerializer())
+    properties, address = messages.write(message), m.publish("", "celery")
+    taken = 0
+
+    def confirmed(tag: int, multiple: bool, ok: bool) -> None:
+        nonlocal taken
+        taken = max(taken, tag)
+
+    channel.calls([m.queue_declare("celery"), m.confirm_select()], until)
+    channel.on_confirm = confirmed
+    began = time.perf_counter()
+    for start in range(0, count, 1000):
+        end = min(start + 1000, count)
+        for _ in range(start, end):
+            channel.send_content(address, properties, message.body)
+        channel.wire.pump(lambda end=end: taken >= end, until)
+    return time.perf_counter() - began
+
+
+def rabbitmq_work() -> None:
+    """Take what comes, for ever."""
+    from tq_amqp.protocol import methods as m
+
+    channel, until = rabbitmq(), time.monotonic() + 60
+    channel.calls([m.qos(512), m.consume("celery", "raw")], until)
+    acknowledged = 0
+    while channel.wire.pump(lambda: bool(channel.deliveries), until):
+        last = channel.deliveries[-1].tag
+        for _ in channel.deliveries:
+            measure.tick()
+        channel.deliveries.clear()
+        if last >= acknowledged + BATCH:
+            channel.send(m.ack(last, multiple=True))
+            acknowledged = last
+
+
 def send(count: int) -> float:
-    """Fill the table; seconds."""
+    """Fill the table or queue; seconds."""
+    if URL.startswith("amqp"):
+        return rabbitmq_send(count)
     began = time.perf_counter()
     if URL.startswith("sqlite"):
         connection = sqlite()
@@ -116,6 +184,8 @@ def work(processes: int) -> None:
     for _ in range(processes - 1):
         if os.fork() == 0:
             break
+    if URL.startswith("amqp"):
+        rabbitmq_work()
     turn = sqlite_turns() if URL.startswith("sqlite") else postgresql_turns()
     done: list[int] = []
     while done := turn(done):
