@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tq.contracts.pool import Engine, Seat, Spawn, StopMode
+from tq.testing.waiting import GENEROUS, eventually
 
 
 class Local:
@@ -181,9 +182,6 @@ class Workshop:
         raise AssertionError("a pool with slots has no children")
 
 
-def until(condition: Callable[[], object], within: float = 10.0) -> None:
+def until(condition: Callable[[], object], within: float = GENEROUS) -> None:
     """Wait for something to become true."""
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, f"nothing came within {within} s"
-        time.sleep(0.005)
+    eventually(condition, "it", seconds=within, every=0.005)

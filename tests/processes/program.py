@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.processes.eventually import GENEROUS, eventually
+from tests.processes.eventually import GENEROUS, NotInTime, eventually
 from tests.services.reaper import reaper
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +86,7 @@ class Program:
         try:
             status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} did not end within {seconds:g} s:\n{self.tail()}") from None
+            raise NotInTime(f"{self.name} did not end within {seconds:g} s:\n{self.tail()}") from None
         eventually(lambda: not self._group_lives(), f"a process of {self.name} is left", seconds=10)
         return status
 

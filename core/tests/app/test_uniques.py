@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from tq import TQ
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured, InvalidTask, TaskRevoked
 from tq.records import Message
+from tq.testing.waiting import eventually
 
 WAIT = 20.0
 
@@ -100,21 +100,19 @@ def test_with_acks_late_off_the_lock_is_kept_while_the_task_runs(app: TQ, run_wo
     with run_worker(app):
         first.get(timeout=WAIT)
         assert seen == [first.id]
-        end = time.monotonic() + WAIT
-        while (again := work.delay()).id == first.id:
-            # The result is there a moment before the lock is gone.
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        again.get(timeout=WAIT)
+        # The result is there a moment before the lock is gone.
+        another_than(first, work).get(timeout=WAIT)
+
+
+def another_than(first: Any, work: Any) -> Any:
+    """The next call of `work` that is sent."""
+    return eventually(lambda: again if (again := work.delay()).id != first.id else None, "another run")
 
 
 def test_after_its_seconds_a_second_one_is_sent(app: TQ) -> None:
     work = add_to(app, [], unique_for=0.05)
     first = work.delay()
-    end = time.monotonic() + WAIT
-    while work.delay().id == first.id:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    another_than(first, work)
 
 
 def test_members_of_canvases_are_all_sent(app: TQ) -> None:

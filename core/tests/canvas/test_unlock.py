@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from core.tests.canvas.stage import Stage
 from tq import TQ, group
+from tq.testing.waiting import eventually
 
 
 @pytest.fixture
@@ -28,10 +28,11 @@ def unlock(app: TQ, members: Any, body: Any) -> None:
 
 
 def until(app: TQ, result: Any) -> Any:
-    deadline = time.monotonic() + 30
-    while not result.ready():
-        assert time.monotonic() < deadline
+    def done() -> bool:
         Stage(app).drain()
+        return result.ready()
+
+    eventually(done, f"the end of {result}")
     return result
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tq.cli import main
+from tq.testing.waiting import GENEROUS, eventually
 
 SHOP = """
 from tq import TQ
@@ -105,7 +106,7 @@ class Program:
 
     def wait_for(self, text: str, *, times: int = 1) -> None:
         """Wait until it has written this text so many times."""
-        wait_until(lambda: self.output.count(text) >= times, lambda: f"{text!r} in: {self.output}")
+        eventually(lambda: self.output.count(text) >= times, lambda: f"{text!r} in: {self.output}")
 
     def interrupt(self) -> None:
         """What Ctrl-C does: INT to the program and its children."""
@@ -113,7 +114,7 @@ class Program:
 
     def wait(self) -> int:
         """Wait for its end; returns its status."""
-        return self.process.wait(20)
+        return self.process.wait(GENEROUS)
 
     def kill(self) -> None:
         """End everything that is left of its session."""
@@ -142,14 +143,6 @@ def _from_ps() -> Iterator[tuple[int, int, str]]:
     for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
         pid, pgid, state = line.split()
         yield int(pid), int(pgid), state[0]
-
-
-def wait_until(condition: Callable[[], bool], what: Callable[[], str], seconds: float = 20) -> None:
-    """Poll; fails saying what did not come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"did not come within {seconds} s: {what()}"
-        time.sleep(0.02)
 
 
 Start = Callable[..., Program]

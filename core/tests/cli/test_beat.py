@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Program, Start, Tq, programs, wait_until
+from tq.testing.waiting import eventually
+
+from .conftest import Program, Start, Tq, programs
 
 CLOCK = """
 from tq import TQ
@@ -120,7 +122,7 @@ def test_a_worker_with_beat_sends_and_runs(clock: Path, begin: Start, tq: Tq) ->
 def test_two_workers_with_beat_send_each_tick_once(clock: Path, begin: Start, tq: Tq) -> None:
     tq("-A", "clock", "schedule", "add", "second", "0.5", "clock.tick")
     both = [begin("-A", "clock", "worker", "-B", "-P", "prefork", "-c", "1", "-l", "INFO") for _ in range(2)]
-    wait_until(lambda: sum(w.output.count("second: sent") for w in both) >= 4, lambda: both[0].output)
+    eventually(lambda: sum(w.output.count("second: sent") for w in both) >= 4, lambda: both[0].output)
     for worker in both:
         worker.process.send_signal(signal.SIGTERM)
         assert worker.wait() == 0
@@ -131,7 +133,7 @@ def test_two_workers_with_beat_send_each_tick_once(clock: Path, begin: Start, tq
 def test_beat_keeps_its_schedule_in_a_file_where_it_is_told(clock: Path, begin: Start) -> None:
     beat = begin("-A", "clock", "beat", "-s", "mine.json", "-l", "INFO")
     beat.wait_for("leads")
-    wait_until(lambda: "report" in (clock / "mine.json").read_text(), lambda: beat.output)
+    eventually(lambda: "report" in (clock / "mine.json").read_text(), lambda: beat.output)
 
 
 def test_schedule_options_of_a_worker_need_its_beat(clock: Path, tq: Tq) -> None:
@@ -149,4 +151,4 @@ def test_a_detached_beat_writes_its_process_id(clock: Path, begin: Start) -> Non
     assert program.wait() == 0
     pid = int((clock / "beat.pid").read_text())
     os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not (clock / "beat.pid").exists(), lambda: (clock / "beat.log").read_text())
+    eventually(lambda: not (clock / "beat.pid").exists(), lambda: (clock / "beat.log").read_text())

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tq.demo.files import find
 from tq.demo.totals import percentile
 from tq.demo.word_count import count
+from tq.testing.waiting import eventually
 
-from .conftest import Start, Tq, living, wait_until
+from .conftest import Start, Tq, living
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_demo_that_is_stopped_takes_its_worker_along(project: Path, start: Sta
         program.process.send_signal(signal.SIGTERM)
     assert program.wait() in (1, 128 + signal.SIGTERM)
     assert "Traceback" not in program.output
-    wait_until(lambda: not living(program.process.pid), lambda: "the end of the worker", 5)
+    eventually(lambda: not living(program.process.pid), "the end of the worker")
 
 
 def test_a_demo_that_is_killed_leaves_no_worker_behind(start: Start) -> None:
@@ -97,7 +98,7 @@ def test_a_demo_that_is_killed_leaves_no_worker_behind(start: Start) -> None:
     program.wait_for(" done, ")
     program.process.kill()
     program.wait()
-    wait_until(lambda: not living(program.process.pid), lambda: "the end of the worker")
+    eventually(lambda: not living(program.process.pid), "the end of the worker")
 
 
 @pytest.mark.parametrize(

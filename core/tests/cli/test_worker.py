@@ -12,8 +12,9 @@ import pytest
 
 from tq.app.work import usable_cpus
 from tq.cli.daemon import expand_path
+from tq.testing.waiting import eventually
 
-from .conftest import Start, Tq, living, wait_until
+from .conftest import Start, Tq, living
 
 SHOP = ("-A", "shop")
 SOLO = (*SHOP, "worker", "-P", "solo")
@@ -42,7 +43,7 @@ def test_the_banner_says_what_the_worker_is_about_to_do(start: Start) -> None:
 
 def test_an_interrupt_ends_a_worker_and_its_children(start: Start) -> None:
     program = start("-q", *SHOP, "worker", "-P", "prefork", "-c", "2")
-    wait_until(lambda: consumers(start) == 2, lambda: program.output)
+    eventually(lambda: consumers(start) == 2, lambda: program.output)
     program.interrupt()
     assert program.wait() == 0
     assert living(program.process.pid) == []
@@ -72,7 +73,7 @@ def test_a_detached_worker_has_a_pid_file_and_a_log_until_it_is_told_to_end(
         assert sent.wait() == 0, sent.output
         assert "shop.add" in (project / "mails.log").read_text()
         os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not living(group), lambda: "the end of the worker")
+        eventually(lambda: not living(group), "the end of the worker")
     finally:
         if living(group):
             os.killpg(group, signal.SIGKILL)
@@ -84,7 +85,7 @@ def test_the_pid_file_of_a_dead_process_is_replaced(project: Path, start: Start)
     dead.wait()
     (project / "w.pid").write_text(f"{dead.process.pid}\n")
     program = start(*SOLO, "--pidfile", "w.pid")
-    wait_until(
+    eventually(
         lambda: (
             (project / "w.pid").exists() and (project / "w.pid").read_text() == f"{program.process.pid}\n"
         ),
@@ -183,7 +184,7 @@ def test_an_autoscaled_pool_starts_small(start: Start) -> None:
     program = start(*SHOP, "worker", "-P", "prefork", "--autoscale", "3,1")
     program.wait_for("[tasks]")
     assert "1 to 3 (prefork)" in program.output
-    wait_until(lambda: consumers(start) == 1, lambda: program.output)
+    eventually(lambda: consumers(start) == 1, lambda: program.output)
     program.process.send_signal(signal.SIGTERM)
     assert program.wait() == 0
 

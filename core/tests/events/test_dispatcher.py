@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from tq.errors import BrokerUnavailable, DecodeError
 from tq.events import Clock, Dispatcher
 from tq.events.event import MOST, MULTI, encoded, events_of, message_of, messages, written
 from tq.records import Message
+from tq.testing.waiting import eventually
 
 LIMIT = 30.0
 
@@ -37,10 +37,7 @@ class Exchange:
 
 
 def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
+    eventually(condition, "it")
 
 
 @pytest.fixture

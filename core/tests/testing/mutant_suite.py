@@ -12,6 +12,7 @@ from tq.testing import (
     ScheduleStoreConformance,
     SerializerConformance,
 )
+from tq.testing.broker_kit import BrokerKit
 from tq.testing.mutants.backends import BACKENDS
 from tq.testing.mutants.brokers import BROKERS, BrokerMutant
 from tq.testing.mutants.hooks import HOOKS
@@ -19,12 +20,19 @@ from tq.testing.mutants.memories import MEMORIES
 from tq.testing.mutants.pools import POOLS
 from tq.testing.mutants.schedules import SCHEDULES
 from tq.testing.mutants.serializers import SERIALIZERS
+from tq.testing.result_kit import ResultKit
 
 
-class Impatient:
+class Quick:
     @pytest.fixture
     def slow_factor(self) -> float:
         return 0.1
+
+
+class Impatient(Quick):
+    @pytest.fixture(autouse=True)
+    def _impatient(self, kit: BrokerKit | ResultKit) -> None:
+        kit.patience = 0.5  # most mutants let the suite wait for what never comes
 
 
 class Broker(Impatient, BrokerConformance):
@@ -55,7 +63,7 @@ class Serializer(SerializerConformance):
     pass
 
 
-class Pool(Impatient, PoolConformance):
+class Pool(Quick, PoolConformance):
     pass
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from core.tests.worker.script import BreakingBackend
-from core.tests.worker.workshop import Shop, executor, plan
+from core.tests.worker.workshop import Shop, executor, plan, until
 from tq import states
 from tq.contracts.pool import Pool, PoolCap, Seat, StopMode
 from tq.errors import BackendError, BackendUnavailable, BrokerUnavailable, TimeLimitExceeded
@@ -145,9 +145,7 @@ def test_a_worker_that_finds_a_dead_letter_of_another_stores_its_end(shop: Shop)
     keeper = keeper_of(shop, losses, on_tick=lambda: ticks.append(1))
     keeper.start()
     losses.wake.set()
-    end = time.monotonic() + 10
-    while not ticks and time.monotonic() < end:
-        time.sleep(0.005)
+    until(lambda: ticks, "a tick")
     keeper.stop()
     meta = shop.results(["t-0"])["t-0"]
     assert meta.status == states.FAILURE

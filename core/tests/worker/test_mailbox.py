@@ -18,6 +18,7 @@ from tq.contracts.broker import Cap
 from tq.contracts.pool import StopMode
 from tq.errors import ImproperlyConfigured
 from tq.records import Channel, Message, Notice
+from tq.testing.waiting import eventually
 from tq.wire.ids import new_id
 from tq.wire.json import JsonSerializer
 from tq.wire.pidbox import REPLIES, REQUESTS
@@ -62,11 +63,7 @@ def at_work(app: TQ, pool: str = "threads", **options: Any) -> Iterator[Worker]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 30
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come true within 30 s"
-        time.sleep(0.01)
-    return found
+    return eventually(condition, "it")
 
 
 def ask(app: TQ, command: str, **arguments: Any) -> Any:

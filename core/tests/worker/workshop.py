@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from tq.contracts.pool import Engine, Job, Seat, StopMode
 from tq.errors import BrokerUnavailable, EncodeError
 from tq.records import Delivery, Envelope, Message, Settlement, TaskMeta
 from tq.results.memory import MemoryBackend
+from tq.testing.waiting import eventually
 from tq.wire.call import TaskCall
 from tq.wire.json import JsonSerializer
 from tq.wire.protocol import write_task
@@ -169,10 +169,7 @@ def running(engine: Engine, mode: StopMode = StopMode.WARM) -> Iterator[threadin
 
 def until(condition: Callable[[], Any], what: str = "it") -> None:
     """Wait for a condition."""
-    end = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not come"
-        time.sleep(0.002)
+    eventually(condition, what, every=0.002)
 
 
 def unwritable(*_: Any) -> Any:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.subscription import Subscription
 from tq.errors import BrokerError
 from tq.records import Action, Channel, Delivery, Envelope, Heard, Heartbeat, Message, Settlement
+from tq.testing.waiting import eventually
 from tq.wire.ids import new_id
+
+T = TypeVar("T")
 
 
 class BrokerKit:
@@ -23,7 +26,7 @@ class BrokerKit:
         self.url = url
         self.options = options
         self.slow_factor = slow_factor
-        self.patience = 4.0 * slow_factor
+        self.patience = 15.0 * slow_factor
         """How long to wait, in seconds, for what must come."""
         self.moment = 0.1 * slow_factor
         """How long to wait, in seconds, for what must not come."""
@@ -51,9 +54,7 @@ class BrokerKit:
 
     def hear(self, subscription: Subscription, count: int) -> list[Heard]:
         """Receive exactly `count` announcements, or fail when patience is over."""
-        until, heard = time.monotonic() + self.patience, list[Heard]()
-        while len(heard) < count and (left := until - time.monotonic()) > 0:
-            heard.extend(subscription.receive(count - len(heard), min(left, 1.0)))
+        heard = self._all(subscription.receive, count)
         assert len(heard) == count, f"{count} announcements expected, {len(heard)} came: {heard}"
         return heard
 
@@ -72,11 +73,19 @@ class BrokerKit:
 
     def take(self, consumer: Consumer, count: int) -> list[Delivery]:
         """Receive exactly `count` deliveries, or fail when patience is over."""
-        until, taken = time.monotonic() + self.patience, list[Delivery]()
-        while len(taken) < count and (left := until - time.monotonic()) > 0:
-            taken.extend(consumer.receive(count - len(taken), min(left, 1.0)))
+        taken = self._all(consumer.receive, count)
         assert len(taken) == count, f"{count} messages expected, {len(taken)} came: {ids(taken)}"
         return taken
+
+    def _all(self, receive: Callable[[int, float], Sequence[T]], count: int) -> list[T]:
+        """So many, or what had come when nothing else came for as long as patience lasts."""
+        came = list[T]()
+        until = time.monotonic() + self.patience
+        while len(came) < count and (left := until - time.monotonic()) > 0:
+            if some := receive(count - len(came), min(left, 1.0)):
+                came += some
+                until = time.monotonic() + self.patience
+        return came
 
     def rest(self, consumer: Consumer) -> list[str]:
         """Ids of what still comes when nothing should; leave it with the consumer."""
@@ -84,11 +93,7 @@ class BrokerKit:
 
     def eventually(self, condition: Callable[[], Any], what: str) -> Any:
         """Call `condition` until it answers something true, or fail when patience is over."""
-        until = time.monotonic() + self.patience
-        while not (answer := condition()):
-            assert time.monotonic() < until, f"did not happen within {self.patience} s: {what}"
-            time.sleep(0.01)
-        return answer
+        return eventually(condition, what, seconds=self.patience)
 
     def same(self, came: Iterable[str], sent: Iterable[str]) -> bool:
         """Whether these ids are those: in this order too, where the broker keeps it (`Cap.ORDER`)."""

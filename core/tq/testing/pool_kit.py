@@ -20,6 +20,7 @@ import pytest
 
 from tq.contracts.pool import Engine, Pool, Seat, Spawn, StopMode
 from tq.testing.pool_engines import Inline, Slots
+from tq.testing.waiting import eventually
 from tq.worker.seat import LocalSeat
 
 _STOP_SIGNALS = {StopMode.WARM: signal.SIGUSR1, StopMode.COLD: signal.SIGUSR2}
@@ -174,10 +175,7 @@ class Workshop:
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
         """Wait for something, or fail."""
-        end = time.monotonic() + self.patience
-        while not condition():
-            assert time.monotonic() < end, f"did not happen within {self.patience} s: {what}"
-            time.sleep(0.005)
+        eventually(condition, what, seconds=self.patience)
 
     def until_all(self, what: str, receipts: Sequence[int]) -> None:
         """Wait until the log says this of all these jobs."""

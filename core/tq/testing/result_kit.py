@@ -11,6 +11,7 @@ from tq.contracts.results import ResultBackend
 from tq.contracts.serializer import Serializer
 from tq.errors import BackendError
 from tq.records import TaskMeta
+from tq.testing.waiting import eventually
 
 TODAY = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 """When these tasks ended, unless a test says otherwise."""
@@ -31,7 +32,7 @@ class ResultKit:
         self.url = url
         self.options = options
         self.serializer = serializer
-        self.patience = 6.0 * slow_factor
+        self.patience = 15.0 * slow_factor
         """How long to wait, in seconds, for what must come."""
         self.moment = 0.1 * slow_factor
         """How long to wait, in seconds, for what must not come."""
@@ -55,11 +56,7 @@ class ResultKit:
 
     def eventually(self, condition: Callable[[], Any], what: str) -> Any:
         """Call `condition` until it answers something true, or fail when patience is over."""
-        until = time.monotonic() + self.patience
-        while not (answer := condition()):
-            assert time.monotonic() < until, f"did not happen within {self.patience} s: {what}"
-            time.sleep(0.02)
-        return answer
+        return eventually(condition, what, seconds=self.patience)
 
     def survive(self, call: Callable[[], Any]) -> Any:
         """Call again while the store is away, as a worker does."""

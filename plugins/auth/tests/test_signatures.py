@@ -150,9 +150,9 @@ def test_a_certificate_that_is_added_later_is_trusted_and_one_that_is_taken_away
 
 
 def test_unknown_signers_do_not_make_it_read_files_all_the_time(
-    serializer: MakeSerializer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serializer: MakeSerializer, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = serializer()
+    reader = AuthSerializer(trust(store, impatient=3600))
     written = serializer(make(tmp_path, "stranger")).dumps([1])
     reads: list[object] = []
     monkeypatch.setattr("tq_auth.trust._read", reads.append)

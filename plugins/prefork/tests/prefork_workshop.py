@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tq.contracts.pool import Engine, Seat, Spawn, StopMode
+from tq.testing.waiting import GENEROUS, eventually
 from tq_prefork import PreforkPool
 
 
@@ -160,9 +161,6 @@ def ready(pool: PreforkPool) -> int:
     return sum(bool(seat.consumer_id) for seat in pool.seats())
 
 
-def until(condition: Callable[[], object], within: float = 10.0) -> None:
+def until(condition: Callable[[], object], within: float = GENEROUS) -> None:
     """Wait for something to become true."""
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, f"nothing came within {within} s"
-        time.sleep(0.005)
+    eventually(condition, "it", seconds=within, every=0.005)

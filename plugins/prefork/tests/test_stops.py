@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -127,7 +128,8 @@ def test_terminate_says_no_where_that_task_does_not_run() -> None:
 
 
 def test_the_pool_grows_and_shrinks_while_it_runs() -> None:
-    workshop = Workshop(Job(lambda: time.sleep(0.4)))
+    may_end = multiprocessing.Event()
+    workshop = Workshop(Job(may_end.wait))
     with at_work(workshop) as running:
         (first,) = running.pool.pids()
         workshop.send(0)
@@ -137,6 +139,7 @@ def test_the_pool_grows_and_shrinks_while_it_runs() -> None:
         running.pool.resize(1)
         until(lambda: len(running.pool.pids()) == 1)
         assert running.pool.pids() == (first,), "idle children go first"
+        may_end.set()
         assert workshop.reports == [Report("ended", -1)] * 2
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from tq.errors import BackendError, BrokerError, BrokerUnavailable
 from tq.records import Action, Envelope, Message, Settlement, TaskMeta
+from tq.testing.waiting import eventually
 from tq.wire.json import JsonSerializer
 from tq_sql import SqlBackend, SqlBroker
 from tq_sql.dialects.sqlite import runs
@@ -157,10 +158,7 @@ def waiting(file: Path, call: Callable[[], object]) -> threading.Thread:
     """`call` in a thread, once its bell hangs at the door."""
     thread = threading.Thread(target=call)
     thread.start()
-    until = time.monotonic() + 10
-    while not bells(file):
-        assert time.monotonic() < until, "nobody waits"
-        time.sleep(0.001)
+    eventually(lambda: bells(file), "a bell at the door", every=0.001)
     return thread
 
 
