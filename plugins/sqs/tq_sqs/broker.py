@@ -68,6 +68,13 @@ class SqsBroker(Broker):
             consumer_id, found, self._queues, holding, settling, wait=self.options.wait_time_seconds
         )
 
+    def maintain(self, queues: Sequence[str], *, max_attempts: int = 3) -> Sequence[Delivery]:
+        """SQS does by itself what time asks for. But the time of what a child ran goes on when it dies, and who ends that
+        run then, the process that calls this, is to be ready for it."""
+        for name in queues:
+            self._server.prepare(self._queues.ensure(name).owner)
+        return ()
+
     def end_run(
         self,
         consumer_id: str,

@@ -22,8 +22,8 @@ from tq_sqs.server import SECONDS, Server
 logger = logging.getLogger("tq.sqs")
 
 _MARGIN = 5.0
-_REQUESTS = 4.0
-"""Requests that must fit into the time of a message: it comes, it is kept, it is settled, and one to spare."""
+_ANSWERS = 8.0
+"""How many answers must fit into the time of a message: it comes, is kept, and is settled, each of them after others."""
 
 
 class Holding:
@@ -43,7 +43,7 @@ class Holding:
     def visibility(self) -> int:
         """Seconds that a message is lent for: the lease, or more where SQS answers so slowly that it would be over
         before the messages are here, or before they are kept."""
-        return max(self._lease, math.ceil(self._server.slowest * _REQUESTS))
+        return max(self._lease, math.ceil(self._server.pace * _ANSWERS))
 
     # -- who holds what --------------------------------------------------------------------------------------
 

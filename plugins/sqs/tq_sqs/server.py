@@ -21,8 +21,8 @@ DEFAULT_REGION = "us-east-1"
 """Where neither the options nor boto3's own configuration name one. Source: kombu 5.7."""
 SECONDS = 10.0
 """How long a request may take that has no deadline of its own."""
-_MEMORY = 20.0
-"""Seconds for which a slow answer is remembered."""
+_WEIGHT = 0.2
+"""Of the newest answer in the mean of what answers take."""
 _CONNECTIONS = 64
 _AT_ONCE = 8
 _DEADLINES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -43,13 +43,8 @@ class Server:
         self._clients: dict[tuple[str, float], Any] = {}
         self._sessions: dict[str, Any] = {}
         self._pool: ThreadPoolExecutor | None = None
-        self._slowest = 0.0
-        self._remembered = 0.0
-
-    @property
-    def slowest(self) -> float:
-        """Seconds that the slowest answer of the last 20 s took, as far as SQS was not asked to wait; 10 at most."""
-        return self._slowest if time.monotonic() < self._remembered else 0.0
+        self.pace = 0.0
+        """Seconds that SQS takes for an answer of late, not counting what it was asked to wait."""
 
     def close(self) -> None:
         """Close connections."""
@@ -78,6 +73,14 @@ class Server:
         self.took(time.monotonic() - began - arguments.get("WaitTimeSeconds", 0))
         return answer
 
+    def prepare(self, owner: str) -> None:
+        """Make the client of what has no deadline of its own: on a busy machine that takes seconds. Raises `BrokerError`."""
+        botocore = self._import("botocore.exceptions")
+        try:
+            self._client(owner, SECONDS)
+        except botocore.BotoCoreError as exc:
+            raise self.fail(exc, "connect") from exc
+
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`work` on all items, several at once; the first error is raised when all are done."""
         if len(items) < 2:
@@ -98,9 +101,7 @@ class Server:
     def took(self, seconds: float) -> None:
         """An answer took so long."""
         with self._lock:
-            now = time.monotonic()
-            if seconds >= self._slowest or now >= self._remembered:
-                self._slowest, self._remembered = min(SECONDS, seconds), now + _MEMORY
+            self.pace += (min(SECONDS, max(0.0, seconds)) - self.pace) * _WEIGHT
 
     def _client(self, owner: str, seconds: float) -> Any:
         # In boto3 the deadline belongs to the client: there are a few of them, each with connections of its own.
