@@ -64,7 +64,8 @@ def test_a_known_form_says_what_the_table_says(
 ) -> None:
     forms = Forms()
     forms.read(sent(first), "celery")
-    second = sent(TaskCall(**{**fields(first), "id": new[0], "root_id": first.root_id and new[1]}))
+    ours = {"id": new[0], "root_id": first.root_id and new[1], "reply_to": first.reply_to and new[1]}
+    second = sent(TaskCall(**{**fields(first), **ours}))
     if changed is not None:
         # Whatever a queue holds: a byte that is not as it was makes it another message, or none.
         at, value = changed[0] % len(second.properties), changed[1]
@@ -85,12 +86,17 @@ def test_messages_of_one_form_share_nothing_that_can_be_changed() -> None:
     one, two, three = (
         forms.read(sent(TaskCall(id=f"task-{n}", task="shop.add", args=[n])), "celery")[0] for n in range(3)
     )
+    assert isinstance(one, Message)
     assert not isinstance(one, Known)
     assert isinstance(two, Known)
     assert isinstance(three, Known)
+    one.headers["timelimit"].append("x")
+    one.headers["more"] = one.properties["more"] = "x"
     two.headers["timelimit"].append("x")
     two.headers["stamps"]["x"] = 1
     two.properties["delivery_info"]["x"] = 1
     fresh = forms.read(sent(TaskCall(id="task-2", task="shop.add", args=[2])), "celery")[0]
     assert whole(three) == whole(fresh)
     assert three.headers["id"] == three.properties["correlation_id"] == "task-2"
+    assert three.headers["timelimit"] == [None, None]
+    assert "more" not in {**three.headers, **three.properties}

@@ -20,14 +20,13 @@ from tq_amqp import messages
 from tq_amqp.protocol.channel import Incoming
 from tq_amqp.protocol.properties import Place, places
 
-_DIFFERING = frozenset({"id", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr"})
-_OWN_ID = "correlation_id"
+_OF_HEADERS = frozenset({"id", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr", "origin"})
+_OF_PROPERTIES = frozenset({"correlation_id", "reply_to"})
+"""What differs between messages of one task; properties come behind the headers."""
 _FIELDS = PlainHeaders.__struct_fields__
 _PER_LENGTH = 4
-_MOST = 1000
-"""Lengths of which forms are kept."""
-_TRIES = 200
-"""Forms that may be made in vain."""
+_TRIES = 400
+"""How often a consumer may make a form: a kilobyte or two for each that is kept, and some µs."""
 
 
 class Form:
@@ -42,12 +41,17 @@ class Form:
         layout = struct.Struct("".join(f"{size}s" for size in [*sizes, len(raw) - at]))
         self._unpack = layout.unpack
         self._constants = layout.unpack(raw)[::2]
-        self._own_id = chosen[-1:] != [] and chosen[-1].name == _OWN_ID
-        self._names = [place.name for place in chosen if place.name != _OWN_ID]
+        self._names = [place.name for place in chosen if place.name in _OF_HEADERS]
+        self._others = [place.name for place in chosen if place.name in _OF_PROPERTIES]
         self._indexes = [_FIELDS.index(name) for name in self._names]
         self._head = [getattr(head, name) for name in _FIELDS]
-        self._message = message
+        # Copies, for whoever has the message may change it; and without the body, which may be large.
+        self._headers = message.headers.copy()
         self._copied = [name for name, value in message.headers.items() if isinstance(value, list | dict)]
+        for name in self._copied:
+            self._headers[name] = self._headers[name].copy()
+        self._properties = message.properties.copy()
+        self._priority = message.properties.get("priority")
 
     def read(self, incoming: Incoming) -> Known | None:
         """The message, if it is one of these."""
@@ -61,7 +65,7 @@ class Form:
         head = self._head.copy()
         for index, text in zip(self._indexes, own, strict=False):
             head[index] = text
-        common = self._message.properties
+        others = dict(zip(self._others, own[len(self._names) :], strict=True))
         return Known(
             None,  # type: ignore[arg-type]
             None,  # type: ignore[arg-type]
@@ -70,9 +74,7 @@ class Form:
             "utf-8",
             b"",
             PlainHeaders(*head),
-            PlainProperties(
-                "base64", common.get("reply_to"), own[-1] if self._own_id else None, common.get("priority")
-            ),
+            PlainProperties("base64", others.get("reply_to"), others.get("correlation_id"), self._priority),
             self,
             own,
             incoming,
@@ -80,14 +82,12 @@ class Form:
 
     def dictionaries(self, own: Sequence[str], incoming: Incoming) -> tuple[dict[str, Any], dict[str, Any]]:
         """Headers and properties of a message of this form, nothing in them shared with another."""
-        headers = self._message.headers | dict(zip(self._names, own, strict=False))
+        headers = self._headers | dict(zip(self._names, own, strict=False))
         for name in self._copied:
             headers[name] = headers[name].copy()
         info = messages.delivery_info(incoming.exchange, incoming.key, incoming.again)
-        properties = self._message.properties | {"delivery_info": info}
-        if self._own_id:
-            properties[_OWN_ID] = own[-1]
-        return headers, properties
+        others = dict(zip(self._others, own[len(self._names) :], strict=True))
+        return headers, self._properties | {"delivery_info": info} | others
 
 
 class Known(Arrived, frozen=True):
@@ -124,7 +124,7 @@ class Forms:
 
     def _learn(self, incoming: Incoming, message: Message, length: int) -> None:
         here = self._known.get(length, [])
-        if self._tries <= 0 or len(here) >= _PER_LENGTH or len(self._known) >= _MOST:
+        if self._tries <= 0 or len(here) >= _PER_LENGTH:
             return
         self._tries -= 1
         form = form_of(incoming.properties, message)
@@ -138,7 +138,7 @@ def form_of(raw: bytes, message: Message) -> Form | None:
         return None
     if (
         PARKED in message.properties
-        or _OWN_ID in message.headers
+        or not _OF_PROPERTIES.isdisjoint(message.headers)
         or not all(map(_is_flat, message.headers.values()))
     ):
         return None
@@ -148,10 +148,8 @@ def form_of(raw: bytes, message: Message) -> Form | None:
         return None
     if head.stamps or head.stamped_headers is not None:
         return None
-    found = [place for place in places(raw) if place.name in _DIFFERING or place.name == _OWN_ID]
+    found = [place for place in places(raw) if place.name in _OF_HEADERS | _OF_PROPERTIES]
     if not all(raw[place.start : place.end].isascii() for place in found):
-        return None
-    if not str(message.properties.get("reply_to", "")).isascii():
         return None
     return Form(raw, message, head, found)
 
