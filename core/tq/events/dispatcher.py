@@ -25,7 +25,7 @@ Publish = Callable[[Sequence[tuple[str, Message]]], None]
 
 MOST_WAITING: Final = 10_000
 """Events that wait in one process; beyond it the oldest are dropped."""
-AT_ONCE: Final = 300
+AT_ONCE: Final = 1000
 """So many do not wait for others; each may be a task's way, of which three events are made."""
 SOME: Final = 50
 """So many do not wait where nothing else is to do."""
@@ -75,6 +75,8 @@ class Dispatcher:
         self._many = threading.Event()
         self._rests = True
         """Whether the thread waits for a first event. Not `Event.is_set`, which would cost as much as an event."""
+        self._hurries = False
+        """Whether the thread was told to send at once."""
         self._flushing = threading.Lock()
         """Whose events were told to somebody else would be told twice."""
         self._thread: threading.Thread | None = None
@@ -113,7 +115,7 @@ class Dispatcher:
         waiting = self._waiting
         if len(waiting) >= self._enough:
             self.dropped += len(waiting) == waiting.maxlen
-            self._many.set()
+            self._hurry()
         waiting.append(ready)
         if self._rests:
             self._wake()
@@ -121,7 +123,7 @@ class Dispatcher:
     def pause(self) -> None:
         """This process waits for a server next, so its interpreter is free for a while."""
         if len(self._waiting) >= SOME:
-            self._many.set()
+            self._hurry()
 
     def send_now(self, type: str, **fields: Any) -> None:
         """Send one event and wait for the broker. Raises `BrokerError`, and `EncodeError`."""
@@ -175,6 +177,12 @@ class Dispatcher:
         self._rests = False
         self._some.set()
 
+    def _hurry(self) -> None:
+        # Once: to set what is set already costs more than an event.
+        if not self._hurries:
+            self._hurries = True
+            self._many.set()
+
     def _run(self) -> None:
         pause = self._every
         while not self._ended:
@@ -183,6 +191,7 @@ class Dispatcher:
             self._many.wait(pause)
             self._some.clear()
             self._many.clear()
+            self._hurries = False
             self._rests = True
             pause = self._every
             if not self._flush_safely():
