@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Any
 
-from tests.processes import ledger
+from tests import ledger
 from tq import TQ
 
 app = TQ("canvas", set_as_current=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.processes import ledger
+from tests import ledger
 from tq import TQ, Task
 from tq.errors import SoftTimeLimitExceeded
 

@@ -15,8 +15,8 @@ import pytest
 
 from tests.e2e.conftest import connected
 from tests.e2e.tasks import add
+from tests.ledger import VARIABLE
 from tests.processes import Ledger, Program, Workers, eventually
-from tests.processes.ledger import VARIABLE
 from tests.processes.worker import READY
 from tests.services.redis import RedisServer
 from tq.errors import TQError

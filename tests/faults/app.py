@@ -9,7 +9,7 @@ import select
 import time
 from typing import Any
 
-from tests.processes import ledger
+from tests import ledger
 from tq import TQ
 
 if "faketime" in os.environ.get("LD_PRELOAD", ""):

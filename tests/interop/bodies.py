@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.processes import ledger
+from tests import ledger
 
 
 class Broken(Exception):

@@ -10,8 +10,8 @@ import pytest
 
 from tests.interop import bodies
 from tests.interop.celery_client import CeleryClient, celery_environment, celery_worker_command
+from tests.ledger import VARIABLE
 from tests.processes import Ledger, Program, Workers
-from tests.processes.ledger import VARIABLE
 from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
 from tq import TQ

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from tests.processes import ledger
+from tests import ledger
 from tq import TQ
 from tq.errors import SoftTimeLimitExceeded
 

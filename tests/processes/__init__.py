@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.ledger import Ledger
 from tests.processes.eventually import NotInTime, eventually
-from tests.processes.ledger import Ledger
 from tests.processes.program import Program
 from tests.processes.worker import Workers
 

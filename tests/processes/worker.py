@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from tests.processes.ledger import VARIABLE, Ledger
+from tests.ledger import VARIABLE, Ledger
 from tests.processes.program import Program
 
 READY = " is ready, reading "

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
-from tests.processes import ledger
+from tests import ledger
 
 app: Any = Celery("celery_side", broker=os.environ["TQ_TEST_SQS"])
 app.conf.update(

@@ -10,8 +10,8 @@ import pytest
 
 from plugins.sqs.tests import tq_side
 from tests.interop.celery_client import celery_worker_command
+from tests.ledger import VARIABLE
 from tests.processes import Ledger, Program, Workers, eventually
-from tests.processes.ledger import VARIABLE
 from tests.processes.program import ROOT, clean_environment
 from tests.services.fixtures import unavailable
 from tests.services.moto import REGION

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.processes import ledger
+from tests import ledger
 from tq import TQ
 
 app = TQ("tq_side", set_as_current=False)
