@@ -30,7 +30,7 @@ def unlock(app: TQ, members: Any, body: Any) -> None:
 def until(app: TQ, result: Any) -> Any:
     def done() -> bool:
         Stage(app).drain()
-        return result.ready()
+        return bool(result.ready())
 
     eventually(done, f"the end of {result}")
     return result
