@@ -2,7 +2,8 @@
 
 Many processes share the machine of a test run, so now and then something does not happen within its generous limit.
 That is no verdict on the queue, and it is none in favour of it either: `tests.run` runs such a test again, alone. A test
-that failed for any other reason has failed.
+that failed for any other reason has failed. The same holds while somebody sets the clock of the machine: what stores and
+tests order by it is in no order then.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import subprocess
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -19,6 +21,15 @@ from tests.processes.eventually import NotInTime
 
 LATE = (NotInTime, TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
 """What says that a time was over; tq's own TimeoutError is one of Python's."""
+SET = 0.05
+"""Seconds by which a clock does not go wrong by itself in a test run."""
+
+
+def _ahead() -> float:
+    return time.time() - time.monotonic()
+
+
+_AT_START = _ahead()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,10 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note in the report, which may travel to another process, whether a time was over."""
+    """Note in the report, which may travel to another process, whether a time was over, or was set."""
     report = yield
     if call.excinfo is not None:
-        report.__dict__["late"] = isinstance(call.excinfo.value, LATE)
+        report.__dict__["late"] = isinstance(call.excinfo.value, LATE) or abs(_ahead() - _AT_START) > SET
     return report
 
 

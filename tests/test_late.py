@@ -31,20 +31,34 @@ def test_fine():
 
 @pytest.mark.parametrize("parallel", [(), ("-n", "1")], ids=["alone", "in processes"])
 def test_what_was_late_is_told_from_what_was_wrong(parallel: tuple[str, ...], tmp_path: Path) -> None:
-    tests, failed = tmp_path / "test_all.py", tmp_path / "failed.json"
-    tests.write_text(TESTS)
+    (tmp_path / "test_all.py").write_text(TESTS)
+    assert failures_of(tmp_path, *parallel) == {
+        "test_late": True,
+        "test_out_of_time": True,
+        "test_wrong": False,
+    }
+
+
+def failures_of(folder: Path, *parallel: str) -> dict[str, bool]:
+    """Which tests of a folder fail, and whether each was late."""
+    failed = folder / "failed.json"
     options = (
         "-p",
         "tests.late",
         "-p",
         "no:cacheprovider",
         f"--failed-file={failed}",
-        f"--rootdir={tmp_path}",
+        f"--rootdir={folder}",
     )
-    command = [sys.executable, "-m", "pytest", "-q", *options, *parallel, str(tests)]
+    command = [sys.executable, "-m", "pytest", "-q", *options, *parallel, str(folder)]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 1
-    found = {test.partition("::")[2]: late for test, late in json.loads(failed.read_text()).items()}
-    assert found == {"test_late": True, "test_out_of_time": True, "test_wrong": False}
+    return {test.partition("::")[2]: late for test, late in json.loads(failed.read_text()).items()}
+
+
+def test_what_fails_after_the_clock_was_set_is_late(tmp_path: Path) -> None:
+    (tmp_path / "test_all.py").write_text(TESTS)
+    (tmp_path / "conftest.py").write_text("import time; real = time.time; time.time = lambda: real() - 1")
+    assert set(failures_of(tmp_path).values()) == {True}
 
 
 def test_what_was_wrong_gets_no_second_chance() -> None:

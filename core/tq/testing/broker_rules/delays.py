@@ -48,8 +48,9 @@ class Delays:
     def test_delayed_messages_come_in_the_order_in_which_they_are_due(
         self, kit: BrokerKit, broker: Broker, queue: str, delay: float
     ) -> None:
-        kit.send(broker, queue, "third", delay=delay * 3)
-        kit.send(broker, queue, "second", delay=delay)
+        # So long that a machine may stand still for a moment before all are sent.
+        kit.send(broker, queue, "third", delay=delay * 6)
+        kit.send(broker, queue, "second", delay=delay * 3)
         kit.send(broker, queue, "first")
         assert ids(come_back(kit, broker, queue, kit.consumer(broker, queue), 3)) == [
             "first",
