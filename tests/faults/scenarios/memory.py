@@ -14,7 +14,7 @@ from tests.processes import Program
 WARM = 4
 """What part of the tasks runs before anything is counted: caches fill, such as SQLite's 2 MB of pages for each connection."""
 ROUND = 10_000
-FEWER = {"mongodb": 10, "sqs": 4}
+FEWER = {"mongodb": 10}
 """By how much fewer tasks, and smaller rounds, where an emulator is so slow that the whole number would take hours."""
 ALLOWED = 1.0
 """MB of growth for each 100,000 tasks."""
