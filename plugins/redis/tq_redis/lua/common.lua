@@ -43,7 +43,9 @@ local function bury(dead, index, id, code, element, reason, now)
   local attempt, message = unwrap(code, element)
   local head = string.format('%d %d %.0f %d\n', code, attempt, now, #reason)
   redis.call('HSET', dead, id, head .. reason .. message)
-  redis.call('ZADD', index, now, id)
+  -- Several come in one millisecond, and keep their order.
+  local newest = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')[2]
+  redis.call('ZADD', index, math.max(now, (tonumber(newest) or 0) + 0.001), id)
 end
 
 -- Put what is due at the end of its list. `key_of` gives the list of a code.
