@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.eventually import NotInTime
+from tq.testing.waiting import NotInTime
 
 LATE = (NotInTime, TimeoutError, concurrent.futures.TimeoutError, subprocess.TimeoutExpired)
 """What says that a time was over; tq's own TimeoutError is one of Python's."""

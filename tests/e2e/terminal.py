@@ -14,7 +14,7 @@ import termios
 import time
 from typing import Self
 
-from tests.processes.eventually import GENEROUS
+from tq.testing.waiting import GENEROUS
 
 _CODES = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>])")
 

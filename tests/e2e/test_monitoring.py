@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.watched import SPANS, app, broken, inner, outer
 from tests.processes import Ledger, Workers
-from tests.processes.eventually import eventually
 from tests.services.redis import RedisServer
+from tq.testing.waiting import eventually
 
 
 def ask(port: int, path: str) -> int:

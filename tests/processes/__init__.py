@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.ledger import Ledger
-from tests.processes.eventually import NotInTime, eventually
 from tests.processes.program import Program
 from tests.processes.worker import Workers
+from tq.testing.waiting import NotInTime, eventually
 
 __all__ = ["Ledger", "NotInTime", "Program", "Workers", "eventually"]

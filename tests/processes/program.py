@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.processes.eventually import GENEROUS, NotInTime, eventually
 from tests.services.reaper import reaper
+from tq.testing.waiting import GENEROUS, NotInTime, eventually
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.processes.eventually import eventually
 from tests.services.redis import RedisServer
+from tq.testing.waiting import eventually
 
 NAME = "mymaster"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from tq.brokers.memory import MemoryBroker
 from tq.contracts.broker import Cap
 from tq.errors import ImproperlyConfigured, Reject
 from tq.events import State
+from tq.testing.waiting import eventually
 from tq.wire.ids import new_id
 from tq.worker.worker import Worker
 
@@ -44,10 +44,7 @@ class Monitor:
         return [event["type"] for event in self.events if event.get("uuid") == task_id]
 
     def until(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + LIMIT
-        while not condition():
-            assert time.monotonic() < end, [event["type"] for event in self.events]
-            time.sleep(0.01)
+        eventually(condition, lambda: f"after {[event['type'] for event in self.events]}", seconds=LIMIT)
 
     def close(self) -> None:
         self.receiver.should_stop = True

@@ -10,7 +10,7 @@ from tq.contracts.broker import Broker, Cap, Consumer
 from tq.contracts.subscription import Subscription
 from tq.errors import BrokerError
 from tq.records import Action, Channel, Delivery, Envelope, Heard, Heartbeat, Message, Settlement
-from tq.testing.waiting import eventually
+from tq.testing.waiting import eventually, survive
 from tq.wire.ids import new_id
 
 T = TypeVar("T")
@@ -102,14 +102,7 @@ class BrokerKit:
 
     def survive(self, call: Callable[[], Any]) -> Any:
         """Call again while the broker is away, as a worker does."""
-        until = time.monotonic() + 30.0
-        while True:
-            try:
-                return call()
-            except BrokerError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        return survive(call, BrokerError)
 
 
 def envelope(queue: str, task_id: str, *, body: bytes = b"[[],{},{}]", **how: Any) -> Envelope:

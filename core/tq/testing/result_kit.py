@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from tq.contracts.results import ResultBackend
 from tq.contracts.serializer import Serializer
 from tq.errors import BackendError
 from tq.records import TaskMeta
-from tq.testing.waiting import eventually
+from tq.testing.waiting import eventually, survive
 
 TODAY = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 """When these tasks ended, unless a test says otherwise."""
@@ -60,14 +59,7 @@ class ResultKit:
 
     def survive(self, call: Callable[[], Any]) -> Any:
         """Call again while the store is away, as a worker does."""
-        until = time.monotonic() + 30.0
-        while True:
-            try:
-                return call()
-            except BackendError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        return survive(call, BackendError)
 
 
 def success(task_id: str, result: Any = None, **more: Any) -> TaskMeta:

@@ -12,6 +12,7 @@ import pytest
 from tq.contracts.schedules import Advance, Entry, Row, ScheduleCap, ScheduleStore, State
 from tq.errors import BackendError, BackendUnavailable, ImproperlyConfigured
 from tq.testing.threads import at_once
+from tq.testing.waiting import survive
 from tq.wire.ids import new_id
 
 LONG = 60.0
@@ -290,13 +291,6 @@ class ScheduleStoreConformance:
         store.save([Row(WHOLE, FULL)])
         fence = store.lead("me", LONG).fence
         restart_service()
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                answer = store.lead("me", LONG)
-                break
-            except BackendError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        answer = survive(lambda: store.lead("me", LONG), BackendError)
         assert answer.fence == fence
         assert list(store.read()) == [Row(WHOLE, FULL, 1)]

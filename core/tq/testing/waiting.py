@@ -30,3 +30,15 @@ def eventually(
             raise NotInTime(f"did not happen within {seconds:g} s: {why}; last {value!r:.2000}")
         time.sleep(every)
     return value
+
+
+def survive(call: Callable[[], T], error: type[Exception], *, seconds: float = 30.0, every: float = 0.1) -> T:
+    """Call again while this error says that a store is away, as a worker does. Raises it after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except error:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(every)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.processes.eventually import eventually
 from tests.services.rabbitmq import RabbitmqServer
 from tq.contracts.subscription import MOST_HEARD
 from tq.records import Channel, Message, Notice
+from tq.testing.waiting import eventually
 from tq_amqp import AmqpBroker
 
 EVENTS = Channel("celeryev", "topic", durable=True)

@@ -15,6 +15,7 @@ from tq.contracts.broker import Broker, Cap, Consumer
 from tq.errors import BrokerUnavailable, LeaseLost
 from tq.records import Action, Delivery
 from tq.testing.broker_kit import BrokerKit, beat, envelope, ids, settle, task_id
+from tq.testing.waiting import survive
 from tq.wire.ids import new_id
 
 _CONSUMERS = 3
@@ -203,13 +204,13 @@ class _Machine(RuleBasedStateMachine):
     def _last_beat(self, who: int, running: list[Delivery]) -> bool:
         """Keep it alive for a millisecond; whether it was. Asked again where a loaded server takes longer than such a lease
         leaves it."""
-        until = time.monotonic() + self.kit.patience
-        while True:
-            try:
-                return beat(self.hasty, self.consumers[who], 0.001, running)
-            except BrokerUnavailable:
-                if time.monotonic() > until:
-                    raise
+        consumer = self.consumers[who]
+        return survive(
+            lambda: beat(self.hasty, consumer, 0.001, running),
+            BrokerUnavailable,
+            seconds=self.kit.patience,
+            every=0.0,
+        )
 
     def _running(self, who: int, part: float) -> list[Delivery]:
         held = list(self.held[who].values())
