@@ -70,3 +70,13 @@ def test_steady_bodies_fill_about_the_target(each: float) -> None:
         size.observe(size.limit, size.limit * each)
     wanted = max(1, min(LARGEST, int(TARGET / each)))
     assert abs(size.limit - wanted) <= 1
+
+
+@given(first=st.floats(0, 1e4), each=st.floats(1e-6, 1e-2))
+def test_what_the_first_bodies_of_a_process_took_is_soon_forgotten(first: float, each: float) -> None:
+    size = BatchSize()
+    size.observe(1, first)
+    for _ in range(4):
+        size.observe(size.limit, size.limit * each)
+    wanted = max(1, min(LARGEST, int(TARGET / each)))
+    assert abs(size.limit - wanted) <= 1

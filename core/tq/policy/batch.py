@@ -32,6 +32,7 @@ class BatchSize:
         self._slots = slots
         self._largest = largest_for(slots) if largest is None else largest
         self._average: float | None = None
+        self._warm = False
         self.limit = slots
 
     def restart(self) -> None:
@@ -43,8 +44,10 @@ class BatchSize:
         if count <= 0:
             return
         sample = max(seconds, 1e-9) / count
-        if self._average is None or sample > self._average * 10:
-            # A task that turns out slow must shrink the very next batch.
+        if self._average is None or sample > self._average * 10 or not self._warm:
+            # A task that turns out slow must shrink the very next batch; and the first bodies of a process took longer
+            # than others will, for they also loaded what they need.
+            self._warm = self._average is not None
             self._average = sample
         else:
             self._average += _WEIGHT * (sample - self._average)
