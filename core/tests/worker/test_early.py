@@ -77,7 +77,7 @@ def test_the_seat_has_a_note_from_before_the_acknowledgement_to_the_end(shop: Sh
     seen: list[Any] = []
 
     def body(number: int) -> None:
-        found = early.noted(seat)
+        found = early.noted(seat, shop.broker)
         assert found is not None
         seen.append(found.message.headers["id"])  # type: ignore[union-attr]
 
@@ -108,7 +108,7 @@ def acknowledged(shop: Shop) -> PaperSeat:
     from tq.records import Settlement
 
     consumer, seat = noting(shop)
-    found = early.noted(seat)
+    found = early.noted(seat, shop.broker)
     assert found is not None
     assert list(consumer.settle([Settlement(found)])) == [True]
     seat.begin(int(found.receipt), 1.0, 0.0, 0.0)

@@ -10,11 +10,17 @@ import pytest
 from core.tests.worker.test_early import PaperSeat
 from core.tests.worker.test_late_ends import died
 from core.tests.worker.test_losses import losses_of
-from core.tests.worker.workshop import Shop
+from core.tests.worker.workshop import Shop, executor, plan, running, until
 from tq.contracts.broker import Cap
 from tq.errors import BrokerUnavailable, TimeLimitExceeded
-from tq.records import Action, Delivery, Message
+from tq.records import Action, Delivery, Envelope, Message
+from tq.wire.arrived import Arrived, arrive
+from tq.wire.call import TaskCall
+from tq.wire.envelope import pack
+from tq.wire.json import JsonSerializer
+from tq.wire.protocol import write_task
 from tq.worker import early
+from tq.worker.engine import InlineEngine
 from tq.worker.seat import LocalSeat
 
 
@@ -110,3 +116,79 @@ def test_a_broker_with_leases_is_told_nothing_before_the_kill(shop: Shop) -> Non
     losses.condemn(died(shop), "its time was up", TimeLimitExceeded(3))
     assert shop.results(["t-0"]) == {}
     assert shop.broker.stats("q").in_flight == 2
+
+
+# -- notes ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unleased(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setattr(shop.broker, "capabilities", Cap.DELAY, raising=False)
+    return shop
+
+
+def test_each_body_finds_itself_noted_and_few_notes_are_written(unleased: Shop) -> None:
+    shop, seat = unleased, PaperSeat()
+    seen: list[Any] = []
+
+    def body(number: int) -> None:
+        found = early.noted_run(seat, shop.broker) or early.noted(seat, shop.broker)
+        assert found is not None
+        seen.append(found.message.headers["id"])  # type: ignore[union-attr]
+
+    work = executor(plan(body), plan(body, "soon", acks_late=False), plan(body, "then"))
+    engine = InlineEngine(shop.stores, work, seat)
+    tasks = [*shop.send(200), *shop.send(2, "soon"), *shop.send(20, "then")]
+    with running(engine):
+        until(lambda: shop.done(tasks), "the results")
+    assert seen == tasks
+    # One for a batch, two and one that it is over for what is acknowledged early, and one for the rest of its batch.
+    assert len(seat.pages) < 30
+
+
+def test_no_more_is_noted_at_once_than_a_page_holds(shop: Shop) -> None:
+    def delivery(receipt: int, size: int) -> Delivery:
+        return Delivery(Message({"id": str(receipt)}, {}, b""), "q", receipt, size=size)
+
+    seat = PaperSeat()
+    small, large = early.PAGE // 4, early.PAGE * 2
+    sizes = [small, small, large, small]
+    batch = [delivery(receipt, size) for receipt, size in enumerate(sizes)]
+    assert early.note_all(seat, batch, held=True) == {0, 1}
+    assert early.note_all(seat, batch[2:], held=True) == {2}
+    assert early.note_all(seat, batch[3:], held=True) == {3}
+    assert early.note_all(LocalSeat(), batch, held=True) == {0, 1}
+
+
+RAW = pack(Envelope(write_task(TaskCall("i", "t", args=(1,)), JsonSerializer()), "q"))
+
+
+class Shouting(Arrived, frozen=True):
+    """A message of a driver that keeps it in another form."""
+
+    def carried(self) -> bytes:
+        return b"!" + self.raw if self.untouched else b""
+
+
+@pytest.mark.parametrize("kind", [Arrived, Shouting])
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_note_says_what_the_message_said(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, kind: type[Arrived], changed: bool
+) -> None:
+    plain = arrive(RAW)
+    rest = (plain.body, plain.content_type, plain.content_encoding, plain.raw, plain.head, plain.given)
+    message = kind(None, None, *rest)  # type: ignore[arg-type]
+    monkeypatch.setattr(shop.broker, "read_again", lambda raw: arrive(raw.removeprefix(b"!")), raising=False)
+    if changed:
+        message.headers["mine"] = "yes"
+    seat = PaperSeat()
+    seat.begin(7, 1.0, 0.0, 0.0)
+    early.note(seat, Delivery(message, "q", 7, 2, token=b"x"), held=True)
+    found = early.noted_run(seat, shop.broker)
+    assert found is not None
+    assert isinstance(found.message, Message)
+    assert (found.queue, found.receipt, found.attempt, found.token) == ("q", 7, 2, b"x")
+    assert found.message.headers == message.headers
+    assert found.message.headers.get("mine") == ("yes" if changed else None)
+    assert (found.message.properties, found.message.body) == (message.properties, message.body)
+    assert early.noted(seat, shop.broker) is None

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Finding,
         Heartbeat,
         Lock,
+        Message,
         Notice,
         Queue,
         QueueStats,
@@ -249,6 +250,11 @@ class Broker(ABC):
     def adopt(self, delivery: Delivery) -> None:
         """Another consumer's delivery, whose end this process stores next in place of that one. For brokers that also
         carry results (`joins`), and have to know whom to send them to."""
+
+    def read_again(self, raw: bytes) -> Message:
+        """The message of which a consumer in another process of this worker has `carried` that. For drivers without
+        `Cap.LEASE` whose messages are `Arrived` ones of a form of their own."""
+        raise NotImplementedError
 
     def end_run(
         self,

@@ -96,6 +96,16 @@ class Arrived(Message, frozen=True):
         made = _read_dictionaries(self)
         return made.headers, made.properties
 
+    def carried(self) -> bytes:
+        """What another process of this worker can read it from again: by `arrive`, or by `Broker.read_again` where a
+        driver has overridden this. Empty for one that may have been changed since."""
+        return self.raw if self.untouched else b""
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has asked for its dictionaries yet."""
+        return _headers.__get__(self) is None
+
     def _keep(self) -> tuple[dict[str, Any], dict[str, Any]]:
         made = self.dictionaries()
         _headers.__set__(self, made[0])

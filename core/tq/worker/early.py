@@ -7,43 +7,71 @@ With brokers that cannot be asked what a consumer holds, all that runs leaves su
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeGuard
 
 import msgspec
 
 from tq import states
+from tq.contracts.broker import Broker
 from tq.contracts.pool import Notebook, Seat
 from tq.errors import WorkerLost
-from tq.records import Delivery, Message
+from tq.records import Delivery, Message, Undecodable
+from tq.wire.arrived import Arrived, arrive
 from tq.worker.outcome import GIVEN_BACK, Outcome
 from tq.worker.run import Run
 
+PAGE = 2**16
+"""Bytes of messages that are noted at once: a note takes as long as a short body."""
 
-class Trace(msgspec.Struct, frozen=True):
-    """A delivery that could be read."""
 
-    message: Message
+class Trace(msgspec.Struct, frozen=True, array_like=True):
+    """A delivery that could be read. Its message is whole, or the bytes that came and whether `arrive` reads them."""
+
     queue: str
     receipt: int | str
-    attempt: int = 1
-    token: bytes = b""
-    held: bool = False
+    attempt: int
+    token: bytes
+    held: bool
     """It was not acknowledged: the broker has it still."""
+    raw: bytes = b""
+    plain: bool = True
+    message: Message | None = None
 
 
-_decoder = msgspec.msgpack.Decoder(Trace)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Trace]).decode
 
 
 def note(seat: Seat, delivery: Delivery, *, held: bool = False) -> None:
     """Leave a trace, where the seat has room for one. `held`: it is not acknowledged before it runs."""
-    found = delivery.message
-    if _is_notebook(seat) and isinstance(found, Message):
-        d = delivery
-        # One that has just arrived has made no dictionaries yet.
-        whole = Message(
-            found.headers, found.properties, found.body, found.content_type, found.content_encoding
-        )
-        seat.note(msgspec.msgpack.encode(Trace(whole, d.queue, d.receipt, d.attempt, d.token, held)))
+    note_all(seat, [delivery], held=held)
+
+
+def note_all(seat: Seat, deliveries: Iterable[Delivery], *, held: bool) -> frozenset[int | str]:
+    """The same of the first ones, up to about `PAGE` bytes; their receipts."""
+    traces: list[Trace] = []
+    size = 0
+    for delivery in deliveries:
+        if traces and size + delivery.size > PAGE:
+            break
+        size += delivery.size
+        if not isinstance(delivery.message, Undecodable):
+            traces.append(_trace_of(delivery, delivery.message, held))
+    if _is_notebook(seat):
+        seat.note(_encode(traces))
+    return frozenset(trace.receipt for trace in traces)
+
+
+def _trace_of(delivery: Delivery, message: Message, held: bool) -> Trace:
+    common = delivery.queue, delivery.receipt, delivery.attempt, delivery.token, held
+    if isinstance(message, Arrived) and (raw := message.carried()):
+        return Trace(*common, raw, type(message) is Arrived)
+    # One that has just arrived has made no dictionaries yet.
+    whole = Message(
+        message.headers, message.properties, message.body, message.content_type, message.content_encoding
+    )
+    return Trace(*common, message=whole)
 
 
 def erase(seat: Seat) -> None:
@@ -52,29 +80,33 @@ def erase(seat: Seat) -> None:
         seat.note(b"")
 
 
-def noted(seat: Seat) -> Delivery | None:
+def noted(seat: Seat, broker: Broker) -> Delivery | None:
     """What the process of this seat had acknowledged and not ended."""
-    trace = _trace(seat)
-    return None if trace is None or trace.held else _delivery(trace)
+    return next((_delivery(trace, broker) for trace in _traces(seat) if not trace.held), None)
 
 
-def noted_run(seat: Seat) -> Delivery | None:
+def noted_run(seat: Seat, broker: Broker) -> Delivery | None:
     """What the process of this seat runs, or ran when it ended, and has not acknowledged."""
-    trace = _trace(seat)
-    return _delivery(trace) if trace is not None and trace.held and trace.receipt == seat.receipt else None
+    receipt = seat.receipt
+    held = (trace for trace in _traces(seat) if trace.held and trace.receipt == receipt)
+    return next((_delivery(trace, broker) for trace in held), None)
 
 
-def _trace(seat: Seat) -> Trace | None:
+def _traces(seat: Seat) -> list[Trace]:
     data = seat.noted if _is_notebook(seat) else b""
-    return _decoder.decode(data) if data else None
+    return _decode(data) if data else []
 
 
 def _is_notebook(seat: Seat) -> TypeGuard[Notebook]:
     return hasattr(seat, "note")  # for each task; `isinstance` of a protocol takes some 6 µs on Python 3.11
 
 
-def _delivery(trace: Trace) -> Delivery:
-    return Delivery(trace.message, trace.queue, trace.receipt, trace.attempt, token=trace.token)
+def _delivery(trace: Trace, broker: Broker) -> Delivery:
+    if trace.message is not None:
+        message = trace.message
+    else:
+        message = arrive(trace.raw) if trace.plain else broker.read_again(trace.raw)
+    return Delivery(message, trace.queue, trace.receipt, trace.attempt, token=trace.token)
 
 
 def broken_off(run: Run) -> Run:

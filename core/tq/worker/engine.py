@@ -89,6 +89,7 @@ class InlineEngine:
         self._thread = 0
         self._in_body = False
         self._run: Run | None = None
+        self._noted: frozenset[int | str] = frozenset()
 
     def run(self) -> None:
         """Work until stopped or until `max_tasks` bodies ran."""
@@ -153,6 +154,7 @@ class InlineEngine:
         began = time.monotonic()
         ran = 0
         suspect = False
+        self._noted = frozenset()
         while self._stop is None and not suspect:
             try:
                 delivery = self._todo.popleft()
@@ -182,9 +184,9 @@ class InlineEngine:
         if self._left is not None:
             self._left -= 1
         if run.plan.acks_late:  # type: ignore[union-attr]
-            if self._link.beats_itself:
+            if self._link.beats_itself and delivery.receipt not in self._noted:
                 # Nobody could ask this broker what was running here.
-                early.note(self._seat, delivery, held=True)
+                self._noted = early.note_all(self._seat, [delivery, *self._todo], held=True)
             self._perform(run)
             self._done.append(self._executor.conclude(run))
         elif self._acknowledged(run):
@@ -215,6 +217,7 @@ class InlineEngine:
     def _acknowledged(self, run: Run) -> bool:
         """Acknowledge before the body runs (`acks_late=False`: at most once); False: do not run it."""
         asks = self._link.beats_itself
+        self._noted = frozenset()
         early.note(self._seat, run.delivery, held=asks)
         with self._access:
             done = self._link.acknowledge(run.delivery, self._executor.starting(run, os.getpid()))

@@ -68,17 +68,17 @@ class Losses:
         if not seat.consumer_id or ended in self.condemned:
             self.condemned.discard(ended)
             return
-        loss = Loss(seat.consumer_id, running, cause, verdict, early.noted(seat))
+        loss = Loss(seat.consumer_id, running, cause, verdict, early.noted(seat, self.stores.broker))
         if not self._leases:
             # The store's own timers give back what was lent, but for what ran.
-            loss.run = early.noted_run(seat) if running else None
+            loss.run = early.noted_run(seat, self.stores.broker) if running else None
         self.waiting.append(loss)
         self.wake.set()
 
     def condemn(self, seat: Seat, cause: str, verdict: Exception) -> None:
         """The process of this seat is stopped, and will be killed for what it runs. A broker without leases would hand
         that out again at once, so it ends before. Takes as long as the stores do."""
-        run = None if self._leases else early.noted_run(seat)
+        run = None if self._leases else early.noted_run(seat, self.stores.broker)
         if run is None:
             return
         try:

@@ -50,7 +50,7 @@ class Terminations:
         consumer_id, receipt = seat.consumer_id, seat.receipt
         if not consumer_id or receipt < 0:
             return
-        own = noted(seat) or noted_run(seat)
+        own = noted(seat, self._broker) or noted_run(seat, self._broker)
         held = self._broker.held(consumer_id, (receipt,)) if own is None and self._asks else ()
         for delivery in [own] if own is not None else held:
             names = _names_of(delivery)

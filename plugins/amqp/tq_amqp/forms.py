@@ -17,7 +17,7 @@ from tq.records import Message, Undecodable
 from tq.wire.arrived import Arrived, PlainHeaders, PlainProperties
 from tq.wire.envelope import PARKED
 from tq_amqp import messages
-from tq_amqp.protocol.channel import Incoming
+from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.protocol.properties import Place, places
 
 _OF_HEADERS = frozenset({"id", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr", "origin"})
@@ -27,6 +27,9 @@ _FIELDS = PlainHeaders.__struct_fields__
 _PER_LENGTH = 4
 _TRIES = 400
 """How often a consumer may make a form: a kilobyte or two for each that is kept, and some µs."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[bytes, bytes, str, str, bool]).decode
 
 
 class Form:
@@ -97,10 +100,24 @@ class Known(Arrived, frozen=True):
     own: Sequence[str] = ()
     incoming: Incoming | None = None
 
+    def carried(self) -> bytes:
+        came = self.incoming
+        if came is None or not self.untouched:
+            return b""
+        return _encode((came.properties, came.body, came.exchange, came.key, came.again))
+
     def dictionaries(self) -> tuple[dict[str, Any], dict[str, Any]]:
         assert self.form is not None
         assert self.incoming is not None
         return self.form.dictionaries(self.own, self.incoming)
+
+
+def read_again(raw: bytes) -> Message:
+    """A message of a form that was `carried`."""
+    properties, body, exchange, key, again = _decode(raw)
+    message, _ = messages.read(Incoming("", 0, again, exchange, key, properties, body), key)
+    assert isinstance(message, Message)
+    return message
 
 
 class Forms:

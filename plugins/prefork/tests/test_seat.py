@@ -137,3 +137,20 @@ def test_where_there_is_no_file_in_memory_another_one_does(monkeypatch: pytest.M
     seat = SharedSeat()
     seat.note(b"something")
     assert seat.noted == b"something"
+
+
+def test_a_note_that_is_read_while_it_changes_is_one_of_them_whole() -> None:
+    seat, size = SharedSeat(), 2_000_000
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for number in range(300):
+                seat.note(bytes([number % 251]) * size)
+        finally:
+            os._exit(0)
+    torn = 0
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        data = seat.noted
+        torn += data != data[:1] * size and data != b""
+    assert torn == 0
+    assert seat.noted == bytes([299 % 251]) * size

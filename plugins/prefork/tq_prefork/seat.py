@@ -24,11 +24,12 @@ _BODY = struct.Struct("@qdddq")
 # length, text
 _NAME = struct.Struct(f"@q{NAME_LIMIT + 1}s")
 # Words at the start: the number of the current body record, that of the current name, whether the child ended,
-# when its engine last came round (milliseconds), and the length of the note.
+# when its engine last came round (milliseconds), and number and length of the note; 0 where there is none.
 _BODY_NUMBER, _NAME_NUMBER, _ENDED, _CAME_ROUND, _NOTED = 0, 1, 2, 3, 4
 _BODIES_AT = 40
 _NAMES_AT = _BODIES_AT + _PLACES * _BODY.size
 _SIZE = _NAMES_AT + _PLACES * _NAME.size
+_LENGTH_BITS = 40
 
 
 class Running(NamedTuple):
@@ -44,7 +45,7 @@ class Running(NamedTuple):
 class SharedSeat:
     """The seat of one child, for one life; made by the parent directly before the fork."""
 
-    __slots__ = ("_finished", "_map", "_number", "_paper", "_runs", "_words")
+    __slots__ = ("_finished", "_map", "_notes", "_number", "_paper", "_runs", "_words")
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, _SIZE)
@@ -53,6 +54,7 @@ class SharedSeat:
         self._paper = _paper()
         self._number = 0
         self._finished = 0
+        self._notes = 0
         self._runs = False
         _BODY.pack_into(self._map, _BODIES_AT, -1, 0.0, 0.0, 0.0, 0)
 
@@ -85,12 +87,14 @@ class SharedSeat:
         self._words[_ENDED] = 1
 
     def note(self, data: bytes) -> None:
-        """Note this for the parent; empty: nothing. The length is written last, and by itself."""
+        """Note this for the parent; empty: nothing. Its number and length are written last, at once."""
         self._words[_NOTED] = 0
         written = 0
         while written < len(data):
             written += os.pwrite(self._paper.fileno(), data[written:], written)
-        self._words[_NOTED] = len(data)
+        if data:
+            self._notes = n = (self._notes + 1) % 2**20
+            self._words[_NOTED] = n << _LENGTH_BITS | len(data)
 
     # -- both sides ----------------------------------------------------------------------------------------
 
@@ -162,14 +166,16 @@ class SharedSeat:
 
     @property
     def noted(self) -> bytes:
-        """What the child noted last."""
-        length, data = self._words[_NOTED], b""
-        while len(data) < length:
-            more = os.pread(self._paper.fileno(), length - len(data), len(data))
-            if not more:
-                return b""
-            data += more
-        return data
+        """What the child noted last; nothing while it notes something else."""
+        while word := self._words[_NOTED]:
+            length, data = word % 2**_LENGTH_BITS, b""
+            while len(data) < length and (
+                more := os.pread(self._paper.fileno(), length - len(data), len(data))
+            ):
+                data += more
+            if self._words[_NOTED] == word:
+                return data
+        return b""
 
 
 def _paper() -> IO[bytes]:
