@@ -19,8 +19,9 @@ from tq.wire.json import JsonSerializer
 from tq.wire.pidbox import read_reply, read_request
 from tq_amqp.messages import MALFORMED, read
 from tq_amqp.protocol import methods as m
-from tq_amqp.protocol.channel import Channel, Incoming
+from tq_amqp.protocol.channel import Channel
 from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.protocol.properties import pack_properties, read_properties
 from tq_amqp.protocol.wire import Wire
 from tq_filesystem.labels import new_label, read_label, read_lent
@@ -148,7 +149,7 @@ MORE_SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = {
     "other_serializers": (_MSGPACK.dumps([1, {"a": None}]), b"- 1\n- a: {b: [x, 2.5]}\n"),
     "amqp_properties": (_PROPERTIES,),
     "amqp_frames": (
-        _frame(1, 1, _DELIVER) + _frame(2, 1, _CONTENT) + _frame(3, 1, b"{}") + _frame(8, 0, b""),
+        2 * (_frame(1, 1, _DELIVER) + _frame(2, 1, _CONTENT) + _frame(3, 1, b"{}")) + _frame(8, 0, b""),
         _frame(1, 1, m.method(m.CHANNEL_CLOSE, b"\x01\x90\x03bad\x00\x00\x00\x00")),
     ),
     "sqs_body": (

@@ -16,6 +16,8 @@ from tq.errors import EncodeError, ImproperlyConfigured, PublishError
 from tq.policy.route import QueueInfo, Router
 from tq.records import Delivery, Envelope, Message, Queue, Settlement
 from tq.testing.broker_kit import envelope, ids, settle
+from tq.testing.threads import at_once
+from tq.wire.ids import new_id
 from tq_amqp.address import Address, read_addresses
 from tq_amqp.ladder import BITS, Ladder
 from tq_amqp.messages import MALFORMED
@@ -295,3 +297,20 @@ def test_several_urls_share_a_scheme() -> None:
 )
 def test_topic_patterns_are_matched_as_the_server_does(pattern: str, key: str, expected: bool) -> None:
     assert matches("topic", pattern, key) is expected
+
+
+@pytest.mark.parametrize("name", [f"fresh-{number}" for number in range(4)])
+def test_many_may_begin_to_read_a_new_quorum_queue_at_once(open_broker: Open, name: str) -> None:
+    broker = open_broker(queue_type="quorum")
+    consumers = []
+
+    def read() -> None:
+        consumer = broker.consumer([name], new_id(), lease=30.0)
+        consumers.append(consumer)
+        assert consumer.receive(7, 0.05) == []
+
+    at_once([read] * 6)
+    send(broker, envelope(name, "one"))
+    assert [task_id for each in consumers for task_id in ids(each.receive(7, 0.5))] == ["one"]
+    for each in consumers:
+        each.close()

@@ -28,8 +28,8 @@ from tq_amqp.messages import MALFORMED
 from tq_amqp.options import BackendOptions, BrokerOptions
 from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.outlet import Outlet
-from tq_amqp.protocol.channel import Incoming
 from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.protocol.properties import pack_properties, read_properties
 from tq_amqp.topology import Topology
 

@@ -24,7 +24,7 @@ from tq.records import (
     QueueStats,
     Revocation,
 )
-from tq_amqp import checkup, listening
+from tq_amqp import checkup, forms, listening
 from tq_amqp.address import read_addresses
 from tq_amqp.backend import RpcBackend
 from tq_amqp.connect import Connector
@@ -183,6 +183,9 @@ class AmqpBroker(Broker):
     def adopt(self, delivery: Delivery) -> None:
         if self._replies is not None and isinstance(delivery.message, Message):
             self._replies.remember_caller(delivery.message)
+
+    def read_again(self, raw: bytes) -> Message:
+        return forms.read_again(raw)
 
     def end_run(
         self,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -22,9 +22,10 @@ from tq_amqp.bell import Bell
 from tq_amqp.faults import Server
 from tq_amqp.forms import Forms
 from tq_amqp.outgoing import Office, Outgoing
-from tq_amqp.protocol.channel import Incoming
 from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.session import Held, Session
+from tq_amqp.streams import INTERNAL_ERROR
 from tq_amqp.suspects import identity, name_of
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ _RETURNS = 5
 """How often a quorum queue may take a message back before it gets a new copy instead: it drops or buries what came
 back too often (20 times, unless it is told otherwise)."""
 _PARTING = 3.0
+_ANOTHER_TRY = 0.3
 _ABANDONED = (Down, Refused)
 
 
@@ -139,7 +141,7 @@ class AmqpConsumer(Consumer):
         self._look()
         settled = self._settle(batch) if batch else ()
         if limit:
-            return settled, self._receive(limit, until, len(batch))
+            return settled, self._received(limit, until, len(batch))
         if self._session is not None:
             self._give_back_strays(self._session)
             self._session.flush(self._patience())
@@ -181,13 +183,23 @@ class AmqpConsumer(Consumer):
 
     # -- receiving -----------------------------------------------------------------------------------------
 
+    def _received(self, limit: int, until: float, settled: int) -> list[Delivery]:
+        try:
+            return self._receive(limit, until, settled)
+        except Refused as exc:
+            # So ends the connection of who reads a quorum queue while somebody else is making it (RabbitMQ 3.10).
+            if exc.code != INTERNAL_ERROR or settled or self._held:
+                raise
+        self._lose()
+        time.sleep(random.uniform(0.0, _ANOTHER_TRY))
+        return self._receive(limit, until, settled)
+
     def _receive(self, limit: int, until: float, settled: int) -> list[Delivery]:
         session = self._ready()
         self._choose_flow(session, limit, settled)
-        portion = _portion(session, limit)
-        there = session.draw(portion, time.monotonic() + flow.PAUSE) if session.flow else 0
+        goes_on = bool(session.flow) and self._draw(session, limit, until)
         rang = self._bell.rang()
-        if there < min(portion, flow.LEAST) and not rang:
+        if session.flow and not goes_on and not rang:
             session.end_flow(self._patience())
         found = session.strays()
         if rang or session.flow:
@@ -201,6 +213,15 @@ class AmqpConsumer(Consumer):
             found = session.wait(limit, until, max(until, time.monotonic()) + self._timeout)
             self._bell.rang()
         return self._handed_out(session, found, limit)
+
+    def _draw(self, session: Session, limit: int, until: float) -> bool:
+        """Let the flow run for a moment; whether it is worth keeping."""
+        portion = _portion(session, limit)
+        there = session.draw(portion, time.monotonic() + flow.PAUSE)
+        # Other queues than the one that flows must not wait for it.
+        if not there and len(self._queues) == 1 and session.draw(1, min(until, time.monotonic() + flow.DRY)):
+            there = session.draw(portion, time.monotonic() + flow.PAUSE)
+        return self._pace.goes_on(there, portion)
 
     def _handed_out(self, session: Session, found: list[tuple[str, Incoming]], limit: int) -> list[Delivery]:
         clean = next((place for place, (_, incoming) in enumerate(found) if incoming.again), len(found))
@@ -265,7 +286,7 @@ class AmqpConsumer(Consumer):
             if held is not None and not held.suspect:
                 suspect = identity(held.delivery.message, held.delivery.queue)
                 session.suspects.note(suspect, name_of(self.id, receipt), self._patience())
-                self._held[receipt] = replace(held, suspect=suspect)
+                self._held[receipt] = msgspec.structs.replace(held, suspect=suspect)
 
     def _give_back_strays(self, session: Session) -> None:
         session.end_flow(self._patience())

@@ -18,7 +18,10 @@ PATIENCE = 0.25
 LEAST = 16
 """Batches of fewer are no sign that tasks are short."""
 PAUSE = 0.003
-"""Seconds to wait for half a batch before a flow is taken to have run dry."""
+"""Seconds to wait for half a batch."""
+DRY = 0.1
+"""Seconds without any message before a flow is taken to have run dry: a busy server pauses for some ten milliseconds now
+and then, and would answer a cancellation as late."""
 
 
 class Pace:
@@ -30,6 +33,12 @@ class Pace:
         self._full = False
         self._size = 0
         self._at = 0.0
+        self._thin = False
+
+    def goes_on(self, there: int, portion: int) -> bool:
+        """Whether a flow is worth keeping, of which so many came in time: not when nothing did, or too little again."""
+        again, self._thin = self._thin, there < min(portion, LEAST)
+        return there > 0 and not (self._thin and again)
 
     def handed_out(self, count: int, *, full: bool) -> None:
         """Another batch was; `full`: there were as many as were asked for, all of them in the first queue."""

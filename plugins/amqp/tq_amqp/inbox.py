@@ -14,8 +14,9 @@ from tq.records import TaskMeta
 from tq.wire.ids import new_id
 from tq_amqp.connect import Connector
 from tq_amqp.protocol import methods as m
-from tq_amqp.protocol.channel import Channel, Incoming
+from tq_amqp.protocol.channel import Channel
 from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.protocol.wire import Wire
 
 _GRACE = 600_000

@@ -15,8 +15,9 @@ from tq_amqp import messages
 from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.outlet import Outlet
 from tq_amqp.protocol import methods as m
-from tq_amqp.protocol.channel import Channel, Incoming
+from tq_amqp.protocol.channel import Channel
 from tq_amqp.protocol.failures import Refused
+from tq_amqp.protocol.incoming import Incoming
 
 _NOT_FOUND = 404
 _AT_ONCE = 500

@@ -9,7 +9,7 @@ from typing import Any
 from tq.errors import EncodeError
 from tq.records import Message, Undecodable
 from tq.wire.envelope import PARKED
-from tq_amqp.protocol.channel import Incoming
+from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.protocol.properties import pack_properties, read_properties
 
 DELIVERY_COUNT = "x-delivery-count"

@@ -8,8 +8,9 @@ from tq.errors import BrokerUnavailable, EncodeError, PublishError
 from tq_amqp.faults import Server
 from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.protocol import methods as m
-from tq_amqp.protocol.channel import Channel, Returned
+from tq_amqp.protocol.channel import Channel
 from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.incoming import Returned
 from tq_amqp.protocol.wire import Wire
 from tq_amqp.topology import Declarer, Topology
 

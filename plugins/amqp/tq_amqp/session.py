@@ -8,21 +8,22 @@ back for more within milliseconds may keep the subscription: then the server sen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tq.records import Delivery
 from tq_amqp.outlet import Outlet
 from tq_amqp.protocol import methods as m
-from tq_amqp.protocol.channel import Channel, Incoming
+from tq_amqp.protocol.channel import Channel
 from tq_amqp.protocol.failures import Down
+from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.protocol.wire import Wire
 from tq_amqp.suspects import Suspects
 
 _MOST = 2**16 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A delivery that was handed out: its number on the channel, how often its queue took it back, and what its
     notes say of it where it is a suspect."""
 

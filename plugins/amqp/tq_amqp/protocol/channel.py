@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tq_amqp.protocol import methods as m
+from tq_amqp.protocol.alike import Alike
 from tq_amqp.protocol.failures import Down, Refused
+from tq_amqp.protocol.incoming import Incoming, Returned
 from tq_amqp.protocol.table import read_short
 
 if TYPE_CHECKING:
@@ -18,32 +19,6 @@ if TYPE_CHECKING:
 _HEAD = struct.Struct(">HH")
 _SIZE = struct.Struct(">Q")
 _CONTENT = frozenset({m.BASIC_DELIVER, m.BASIC_RETURN, m.BASIC_GET_OK})
-
-
-@dataclass(slots=True)
-class Incoming:
-    """A message as it came; `properties` are not read yet."""
-
-    consumer: str
-    tag: int
-    again: bool
-    """It was handed out before."""
-    exchange: str
-    key: str
-    properties: bytes
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """A message that no queue took."""
-
-    code: int
-    text: str
-    exchange: str
-    key: str
-    properties: bytes
-    body: bytes
 
 
 class Channel:
@@ -64,7 +39,7 @@ class Channel:
         self._replies: list[bytes] = []
         self._method: m.Method | None = None
         self._args = b""
-        self._properties = b""
+        self._properties: bytes | None = None
         self._missing = 0
         self._chunks: list[bytes] = []
 
@@ -164,12 +139,20 @@ class Channel:
     def _complete(self) -> None:
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks = []
-        if self._method == m.BASIC_DELIVER:
+        method, self._method = self._method, None
+        properties, self._properties = self._properties, None
+        if properties is None:
+            raise ValueError("a body without a header")
+        if method == m.BASIC_DELIVER:
             consumer, tag, again, exchange, key = m.read_delivered(self._args)
-            self.deliveries.append(Incoming(consumer, tag, again, exchange, key, self._properties, body))
-        elif self._method == m.BASIC_GET_OK:
+            incoming = Incoming(consumer, tag, again, exchange, key, properties, body)
+            self.deliveries.append(incoming)
+            self.wire.alike = Alike(self.number, self._args, incoming, self.deliveries)
+        elif method == m.BASIC_GET_OK:
             tag, again, exchange, key = m.read_got(self._args)
-            self.deliveries.append(Incoming("", tag, again, exchange, key, self._properties, body))
-        else:
+            self.deliveries.append(Incoming("", tag, again, exchange, key, properties, body))
+        elif method == m.BASIC_RETURN:
             code, text, exchange, key = m.read_returned(self._args)
-            self.returned.append(Returned(code, text, exchange, key, self._properties, body))
+            self.returned.append(Returned(code, text, exchange, key, properties, body))
+        else:
+            raise ValueError("a header without a method")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tq_amqp.protocol import methods as m
+from tq_amqp.protocol.alike import Alike
 from tq_amqp.protocol.channel import Channel
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.table import read_short
@@ -50,6 +51,8 @@ class Wire:
         self.channels: dict[int, Channel] = {}
         self.control = Channel(self, 0)
         """Methods of the connection itself come here, as replies."""
+        self.alike: Alike | None = None
+        """What the last delivery that was read frame by frame had in common with others."""
         sock.setblocking(False)
 
     @property
@@ -215,6 +218,9 @@ class Wire:
             )
             return
         while length - at >= 8:
+            if self.alike is not None and (next_at := self.alike.take(data, at)):
+                at = next_at
+                continue
             kind, channel, size = _HEAD.unpack_from(data, at)
             end = at + 7 + size
             if end >= length:
