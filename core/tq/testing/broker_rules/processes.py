@@ -10,9 +10,22 @@ from typing import ClassVar
 import pytest
 
 from tq.contracts.broker import Broker, Cap
+from tq.records import Message
 from tq.testing.broker_kit import BrokerKit, ids, names, settle
 from tq.testing.forks import in_child
 from tq.testing.needs import needs
+from tq.wire.arrived import Arrived, arrive
+
+
+def said(message: Message) -> object:
+    """All of a message."""
+    return (
+        message.headers,
+        message.properties,
+        message.body,
+        message.content_type,
+        message.content_encoding,
+    )
 
 
 class Processes:
@@ -41,6 +54,19 @@ class Processes:
         assert sorted(ids([*held, *kit.take(consumer, 1)])) == ["before", "held"]
         kit.send(broker, queue, "after")
         assert ids(kit.take(consumer, 1)) == ["after"]
+
+    def test_another_process_reads_a_message_from_what_it_carried(
+        self, kit: BrokerKit, broker: Broker, queue: str
+    ) -> None:
+        """The parent of a child that dies says what that one ran, and has nothing but what the child has noted."""
+        kit.send(broker, queue, *names(3))
+        for delivery in kit.take(kit.consumer(broker, queue), 3):
+            came = delivery.message
+            if isinstance(came, Arrived):
+                carried = came.carried()
+                again = arrive(carried) if type(came) is Arrived else broker.read_again(carried)
+                assert said(again) == said(came)
+                assert came.carried() == b"", "it has dictionaries now, which may be changed"
 
     @needs(Cap.SHARED)
     @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
