@@ -192,3 +192,33 @@ def test_a_note_says_what_the_message_said(
     assert found.message.headers.get("mine") == ("yes" if changed else None)
     assert (found.message.properties, found.message.body) == (message.properties, message.body)
     assert early.noted(seat, shop.broker) is None
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(depth):
+        found = {"x": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    "odd", ["\ud800", 10**30, _nested(20_000), object()], ids=["surrogate", "number", "nested", "object"]
+)
+def test_what_a_note_cannot_hold_is_left_out_of_it_and_harms_no_neighbour(shop: Shop, odd: Any) -> None:
+    def delivery(receipt: int, **more: Any) -> Delivery:
+        return Delivery(Message({"id": f"i{receipt}", **more}, dict(more), b"body"), "q", receipt)
+
+    seat = PaperSeat()
+    assert early.note_all(seat, [delivery(1), delivery(2, odd=odd), delivery(3, good=1)], held=True) == {
+        1,
+        2,
+        3,
+    }
+    for receipt, more in ((1, {}), (2, {}), (3, {"good": 1})):
+        seat.begin(receipt, 1.0, 0.0, 0.0)
+        found = early.noted_run(seat, shop.broker)
+        assert found is not None
+        assert isinstance(found.message, Message)
+        assert (found.message.headers, found.message.properties) == ({"id": f"i{receipt}", **more}, more)
+        assert found.message.body == b"body"
+        seat.end()

@@ -8,7 +8,7 @@ With brokers that cannot be asked what a consumer holds, all that runs leaves su
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -40,6 +40,7 @@ class Trace(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_UNWRITABLE = (UnicodeError, OverflowError, RecursionError, TypeError, ValueError)
 _decode = msgspec.msgpack.Decoder(list[Trace]).decode
 
 
@@ -59,8 +60,38 @@ def note_all(seat: Seat, deliveries: Iterable[Delivery], *, held: bool) -> froze
         if not isinstance(delivery.message, Undecodable):
             traces.append(_trace_of(delivery, delivery.message, held))
     if _is_notebook(seat):
-        seat.note(_encode(traces))
+        seat.note(_written(traces))
     return frozenset(trace.receipt for trace in traces)
+
+
+def _written(traces: list[Trace]) -> bytes:
+    try:
+        return _encode(traces)
+    except _UNWRITABLE:
+        return _encode([_writable(trace) for trace in traces])
+
+
+def _writable(trace: Trace) -> Trace:
+    """Without headers and properties that a message may have, and a note cannot: numbers without bounds, lone surrogates,
+    what nests too deeply."""
+    found = trace.message
+    if found is None:
+        return trace
+    headers, properties = _fitting(found.headers), _fitting(found.properties)
+    whole = Message(headers, properties, found.body, found.content_type, found.content_encoding)
+    return msgspec.structs.replace(trace, message=whole)
+
+
+def _fitting(parts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parts.items() if _fits({name: value})}
+
+
+def _fits(part: dict[str, Any]) -> bool:
+    try:
+        _encode(part)
+    except _UNWRITABLE:
+        return False
+    return True
 
 
 def _trace_of(delivery: Delivery, message: Message, held: bool) -> Trace:

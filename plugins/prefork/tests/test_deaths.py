@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from prefork_workshop import Job, Report, Workshop, at_work, ready, until
+
+from tq_prefork import pool
 
 HERE = Path(__file__).parent
 
@@ -138,18 +140,45 @@ def test_a_child_that_hangs_is_replaced_and_not_charged() -> None:
         until(lambda: [receipt for receipt, _ in workshop.done()] == [0])
 
 
-def test_a_child_that_hangs_says_where_before_it_is_killed(tmp_path: Path) -> None:
-    with (tmp_path / "stacks").open("w+") as stacks:
-        faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
-        try:
-            workshop = Workshop(Job(lambda: None))
-            with at_work(workshop) as running:
-                (seat,) = running.pool.seats()
-                assert running.pool.replace(seat)
-                until(lambda: workshop.reports)
-        finally:
-            faulthandler.unregister(signal.SIGUSR1)
-        assert "tq_prefork/child.py" in Path(stacks.name).read_text()
+@pytest.fixture
+def stacks(tmp_path: Path) -> Iterator[Path]:
+    """Where processes write their stacks when they are asked for them, as workers do."""
+    with (tmp_path / "stacks").open("w+") as file:
+        faulthandler.register(signal.SIGUSR1, file=file, all_threads=True)
+        yield Path(file.name)
+        faulthandler.unregister(signal.SIGUSR1)
+
+
+@pytest.mark.usefixtures("stacks")
+def test_a_child_that_was_only_suspended_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "LAST_WORDS", 2.0)
+    workshop = Workshop(*[Job(lambda: None)] * 4)
+    with at_work(workshop) as running:
+        (suspended,) = running.pool.pids()
+        os.kill(suspended, signal.SIGSTOP)
+        (seat,) = running.pool.seats()
+        for receipt in range(3):
+            workshop.send(receipt)
+        assert running.pool.replace(seat)
+        until(lambda: len(workshop.done()) == 3)
+        time.sleep(4.0)
+        assert running.pool.pids() == (suspended,)
+        workshop.send(3)
+        until(lambda: [receipt for receipt, _ in workshop.done()] == [0, 1, 2, 3])
+        assert workshop.reports == []
+        # What it dies of later is told by its own name.
+        os.kill(suspended, signal.SIGKILL)
+        until(lambda: workshop.reports)
+        assert "stopped asking" not in str(workshop.reports)
+
+
+def test_a_child_that_hangs_says_where_before_it_is_killed(stacks: Path) -> None:
+    workshop = Workshop(Job(lambda: None))
+    with at_work(workshop) as running:
+        (seat,) = running.pool.seats()
+        assert running.pool.replace(seat)
+        until(lambda: workshop.reports)
+    assert "tq_prefork/child.py" in stacks.read_text()
 
 
 def test_a_child_that_runs_something_again_is_not_replaced() -> None:

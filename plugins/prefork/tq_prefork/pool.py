@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import select
 import signal
@@ -16,8 +17,10 @@ from tq.errors import ImproperlyConfigured
 from tq_prefork.crew import Crew
 from tq_prefork.line import ask_all
 from tq_prefork.memory import resident
-from tq_prefork.process import Verdict
+from tq_prefork.process import ChildProcess, Verdict
 from tq_prefork.wakeup import Wakeup
+
+logger = logging.getLogger("tq.pool")
 
 LOOK = 0.25
 """Seconds between two looks at the seats: a body may begin, with a limit, while the parent sleeps."""
@@ -168,10 +171,19 @@ class PreforkPool(Pool):
         while self._replacements:
             seat = self._replacements.popleft()
             for process in crew.processes:
-                if process.seat is seat and process.kill_if_runs(-1, signal.SIGUSR1, Verdict.STUCK):
-                    # Workers answer that with the stacks of all threads: nothing else will ever say where it hung.
-                    time.sleep(LAST_WORDS)
-                    process.kill_if_runs(-1, signal.SIGKILL, Verdict.STUCK)
+                if process.seat is seat:
+                    self._replace_one(process)
+
+    def _replace_one(self, process: ChildProcess) -> None:
+        shown = process.seat.shown
+        if not process.kill_if_runs(-1, signal.SIGUSR1, Verdict.STUCK):
+            return
+        # Workers answer that with the stacks of all threads: nothing else will ever say where it hung.
+        time.sleep(LAST_WORDS)
+        # That also woke one that was only suspended: what it has done since must not be done again.
+        if not process.kill_if_runs(-1, signal.SIGKILL, Verdict.STUCK, shown=shown) and not process.is_gone():
+            process.spare()
+            logger.warning("child %d of the pool (pid %d) works again, and stays", process.index, process.pid)
 
     def _enforce_hard_limits(self, crew: Crew) -> None:
         for process in crew.processes:

@@ -63,15 +63,18 @@ class ChildProcess:
         number: int,
         verdict: Verdict,
         condemn: Callable[[SharedSeat], None] | None = None,
+        *,
+        shown: tuple[float, int] | None = None,
     ) -> bool:
-        """Send the signal if the child still runs this receipt, and never to what it runs next.
+        """Send the signal if the child still runs this receipt, and never to what it runs next; with `shown` only if its
+        seat shows that still.
 
         The child is stopped while its seat is read again, so that nothing can begin in between; `condemn` is called
         while it is.
         """
         if not self._freeze():
             return False
-        guilty = self.seat.read().receipt == receipt
+        guilty = self.seat.read().receipt == receipt and shown in (None, self.seat.shown)
         if guilty:
             self.verdict, self._condemned = verdict, receipt
             if condemn is not None and number == signal.SIGKILL:
@@ -79,6 +82,10 @@ class ChildProcess:
             self.send(number)
         self.send(signal.SIGCONT)
         return guilty
+
+    def spare(self) -> None:
+        """It is not to be killed after all."""
+        self.verdict = None
 
     def kill(self, verdict: Verdict) -> None:
         """Kill it, whatever it runs."""

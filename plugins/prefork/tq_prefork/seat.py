@@ -160,6 +160,11 @@ class SharedSeat:
         return self._words[_CAME_ROUND] / 1000
 
     @property
+    def shown(self) -> tuple[float, int]:
+        """What changes while the child works."""
+        return self.came_round, self.finished
+
+    @property
     def ended(self) -> bool:
         """Whether the child said that it ended as it should."""
         return bool(self._words[_ENDED])
