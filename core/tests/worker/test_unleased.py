@@ -222,3 +222,15 @@ def test_what_a_note_cannot_hold_is_left_out_of_it_and_harms_no_neighbour(shop: 
         assert (found.message.headers, found.message.properties) == ({"id": f"i{receipt}", **more}, more)
         assert found.message.body == b"body"
         seat.end()
+
+
+@pytest.mark.parametrize("odd", ["\ud800", 10**30], ids=["surrogate", "number"])
+def test_a_task_with_what_no_note_can_hold_runs_as_others_do(unleased: Shop, odd: Any) -> None:
+    shop, ran = unleased, list[int]()
+    engine = InlineEngine(shop.stores, executor(plan(ran.append)), PaperSeat())
+    calls = [TaskCall(f"t-{n}", "t", (n,), headers={"odd": odd} if n == 1 else {}) for n in range(3)]
+    envelopes = [Envelope(write_task(call, JsonSerializer()), "q") for call in calls]
+    assert not any(shop.broker.publish(envelopes, timeout=1))
+    with running(engine):
+        until(lambda: shop.done(["t-0", "t-1", "t-2"]), "the results")
+    assert ran == [0, 1, 2]
