@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.faults.proxy import Proxy
 from tests.services.rabbitmq import RabbitmqServer
 from tq.records import Action, Settlement
 from tq.testing.broker_kit import envelope, ids
+from tq.testing.threads import at_once
+from tq.wire.ids import new_id
 
 
 @pytest.fixture
@@ -54,3 +57,21 @@ def test_what_a_living_worker_gives_back_is_not_charged(open_broker: Open, close
         (again,) = other.receive(1, 30.0)
         assert again.attempt == 1
         other.settle([Settlement(again)])
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_the_first_notes_of_a_server_cost_nobody_what_he_holds(open_broker: Open, attempt: int) -> None:
+    # Each has connections of its own, as processes have.
+    brokers = [open_broker() for _ in range(6)]
+    send(brokers[0], *(envelope("q", f"long-{number}") for number in range(len(brokers))))
+    consumers = [broker.consumer(["q"], new_id(), lease=30.0) for broker in brokers]
+    held = [consumer.receive(1, 30.0) for consumer in consumers]
+    keeps = [
+        partial(consumer.keep, [int(taken[0].receipt)])
+        for consumer, taken in zip(consumers, held, strict=True)
+    ]
+    at_once(keeps)
+    for consumer, taken in zip(consumers, held, strict=True):
+        assert consumer.settle([Settlement(taken[0])]) == [True]
+        consumer.close()
+    assert brokers[0].stats("q").ready == 0

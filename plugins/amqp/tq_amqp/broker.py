@@ -41,8 +41,8 @@ from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.wire import Wire
 from tq_amqp.revocations import Revocations
 from tq_amqp.session import Session
-from tq_amqp.streams import INTERNAL_ERROR
-from tq_amqp.suspects import identity, name_of, note_death
+from tq_amqp.streams import BEING_MADE, INTERNAL_ERROR
+from tq_amqp.suspects import identity, make_stream, name_of, note_death
 from tq_amqp.topology import Declarer, Topology
 
 T = TypeVar("T")
@@ -140,6 +140,7 @@ class AmqpBroker(Broker):
             timeout=self._patience,
             replies=lambda: self._replies,
             on_loss=self._doubt,
+            prepare=self._prepare_notes,
         )
 
     def revoke(self, batch: Sequence[Revocation], *, expires: float) -> None:
@@ -300,6 +301,17 @@ class AmqpBroker(Broker):
             return self._asked(work, until)
         except (Down, Refused) as exc:
             raise self._server.broker_error(exc, doing) from exc
+
+    def _prepare_notes(self) -> None:
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                with self._asking.use(until) as outlet:
+                    return make_stream(outlet, until)
+            except Refused as exc:
+                if exc.code not in BEING_MADE or time.monotonic() >= until:
+                    raise
+            time.sleep(random.uniform(0.0, _ANOTHER_TRY))
 
     def _asked(self, work: Callable[[Outlet, float], T], until: float) -> T:
         try:

@@ -39,7 +39,8 @@ _ABANDONED = (Down, Refused)
 
 
 class AmqpConsumer(Consumer):
-    """See `tq.contracts.broker.Consumer`. `connect` opens a session until a moment; `on_loss` hears that one broke."""
+    """See `tq.contracts.broker.Consumer`. `connect` opens a session until a moment; `on_loss` hears that one broke; `prepare`
+    makes what notes need, elsewhere."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class AmqpConsumer(Consumer):
         timeout: float,
         replies: Callable[[], RpcBackend | None],
         on_loss: Callable[[], None],
+        prepare: Callable[[], None],
     ) -> None:
         self.id = consumer_id
         self._queues = queues
@@ -61,6 +63,8 @@ class AmqpConsumer(Consumer):
         self._timeout = timeout
         self._replies = replies
         self._on_loss = on_loss
+        self._prepare = prepare
+        self._prepared = False
         self._bell = Bell()
         self._access = threading.Lock()
         self._session: Session | None = None
@@ -264,6 +268,7 @@ class AmqpConsumer(Consumer):
         suspect = identity(message, queue) if incoming.again else ""
         died: int | None = 0
         if suspect:
+            self._prepare_notes()
             died = session.suspects.begin(suspect, name_of(self.id, receipt), self._patience())
         if died is None:
             self._publish(session, session.suspects.end([suspect]))
@@ -285,8 +290,14 @@ class AmqpConsumer(Consumer):
             held = self._held.get(receipt)
             if held is not None and not held.suspect:
                 suspect = identity(held.delivery.message, held.delivery.queue)
+                self._prepare_notes()
                 session.suspects.note(suspect, name_of(self.id, receipt), self._patience())
                 self._held[receipt] = msgspec.structs.replace(held, suspect=suspect)
+
+    def _prepare_notes(self) -> None:
+        if not self._prepared:
+            self._prepare()
+            self._prepared = True
 
     def _give_back_strays(self, session: Session) -> None:
         session.end_flow(self._patience())

@@ -11,6 +11,8 @@ from tq_amqp.protocol.wire import Wire
 
 INTERNAL_ERROR = 541
 """The server failed, and closed the connection: what RabbitMQ 3.10 does where two make one stream at the same moment."""
+BEING_MADE = frozenset({INTERNAL_ERROR, 506})
+"""What RabbitMQ 3.10 says to who writes into a stream that another one is making."""
 _NOT_FOUND = 404
 _PREFETCH = 500
 _STARTING = "does not have a replica"

@@ -59,6 +59,12 @@ def identity(message: Message | Undecodable, queue: str) -> str:
     return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
+def make_stream(outlet: Outlet, until: float) -> None:
+    """Make the stream, where there is none yet, and write into it, on a connection that holds nothing: the server ends the
+    connection of whoever does so while another one makes it. Raises `Down`, and `Refused` for that."""
+    note_death(outlet, "", "", until, over=False)
+
+
 def note_death(outlet: Outlet, message: str, run: str, until: float, *, over: bool) -> bool:
     """Write what a holder that is gone would have had to say: that it ran the message; `over`: for the last time.
 
