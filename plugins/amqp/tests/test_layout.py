@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -314,3 +315,11 @@ def test_many_may_begin_to_read_a_new_quorum_queue_at_once(open_broker: Open, na
     assert [task_id for each in consumers for task_id in ids(each.receive(7, 0.5))] == ["one"]
     for each in consumers:
         each.close()
+
+
+@pytest.mark.parametrize("name", [f"early-{number}" for number in range(6)])
+def test_many_may_send_to_a_new_quorum_queue_at_once(open_broker: Open, name: str) -> None:
+    brokers = [open_broker(queue_type="quorum") for _ in range(6)]
+    answers = at_once([partial(send, broker, envelope(name, f"one-{n}")) for n, broker in enumerate(brokers)])
+    assert answers == [[None]] * 6
+    eventually(lambda: brokers[0].stats(name).ready == 6, "each of them once")

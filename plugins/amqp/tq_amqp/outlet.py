@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from tq.errors import BrokerUnavailable, EncodeError, PublishError
@@ -16,6 +17,8 @@ from tq_amqp.topology import Declarer, Topology
 
 _WINDOW = 2**22
 """Bytes that may be on their way without an answer."""
+_PAUSE = 0.05
+"""Seconds before a queue that may be in the making is tried again."""
 
 
 class Outlet:
@@ -50,7 +53,22 @@ class Outlet:
             self._answers[place] = None
         if lost:
             self._send(batch, lost, until)
+        while again := self._too_early(batch, until):
+            time.sleep(_PAUSE)
+            for place in again:
+                self._answers[place] = None
+            self._send(batch, again, until)
         return [self._unroutable(batch[place], answer) for place, answer in enumerate(self._answers)]
+
+    def _too_early(self, batch: Sequence[Outgoing], until: float) -> list[int]:
+        """Places of what queues refused that may be in the making still."""
+        return [
+            place
+            for place, answer in enumerate(self._answers)
+            if isinstance(answer, _NotTaken)
+            and time.monotonic() + _PAUSE < until
+            and any(map(self.declarer.may_be_in_the_making, self._office.queues_of(batch[place])))
+        ]
 
     def _send(self, batch: Sequence[Outgoing], places: Iterable[int], until: float) -> None:
         size = 0
@@ -107,7 +125,7 @@ class Outlet:
         for each in tags:
             place = self._pending.pop(each, None)
             if place is not None and not taken:
-                self._answers[place] = PublishError(
+                self._answers[place] = _NotTaken(
                     "the server refused the message: its queue is full or failed"
                 )
             elif place is not None:
@@ -153,6 +171,10 @@ class Outlet:
 
 class NobodyTook(PublishError):
     """No queue is bound where the message went."""
+
+
+class _NotTaken(PublishError):
+    """The server took no responsibility for it."""
 
 
 class _Lost(Exception):

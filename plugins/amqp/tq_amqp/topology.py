@@ -7,6 +7,7 @@ about a queue comes first. Source: kombu 5.7 on the wire.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 
 import msgspec
@@ -20,6 +21,8 @@ from tq_amqp.protocol.wire import Wire
 
 logger = logging.getLogger("tq.amqp")
 _REMEMBERED = 10_000
+_MAKING = 1.0
+"""Seconds that a server may need for a new quorum queue."""
 _DIFFERENT, _FORBIDDEN, _LOCKED = 406, 403, 405
 
 
@@ -92,6 +95,12 @@ class Declarer:
         self._topology = topology
         self._channel: Channel | None = None
         self._done: set[tuple[str, str]] = set()
+        self._new: dict[str, float] = {}
+
+    def may_be_in_the_making(self, queue: str) -> bool:
+        """Whether it is a quorum queue that was met here a moment ago: another program may be making it, and until that is
+        done the server refuses what comes (RabbitMQ 3.10)."""
+        return time.monotonic() - self._new.get(queue, -_MAKING) < _MAKING
 
     def forget(self, queue: str) -> None:
         """This queue seems to be gone."""
@@ -112,6 +121,8 @@ class Declarer:
         except Refused as exc:
             self._accept(name, exc, until)
         self._done.add(("queue", name))
+        if queue.queue_arguments.get("x-queue-type") == "quorum":
+            self._new[name] = time.monotonic()
 
     def plain(self, name: str, until: float, **how: object) -> None:
         """Make sure that a durable queue exists that nothing but the default exchange leads to."""
