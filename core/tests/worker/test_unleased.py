@@ -29,6 +29,12 @@ def shop() -> Shop:
     return Shop()
 
 
+@pytest.fixture
+def unleased(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setattr(shop.broker, "capabilities", Cap.DELAY, raising=False)
+    return shop
+
+
 class Ended(NamedTuple):
     """A call of `Broker.end_run`."""
 
@@ -39,7 +45,7 @@ class Ended(NamedTuple):
 
 
 @pytest.fixture
-def ended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[Ended]:
+def ended(unleased: Shop, monkeypatch: pytest.MonkeyPatch) -> list[Ended]:
     """What a broker without leases is told."""
     calls: list[Ended] = []
 
@@ -51,8 +57,7 @@ def ended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[Ended]:
         calls.append(Ended(consumer_id, delivery.message.headers["id"], action, reason))
         return ()
 
-    monkeypatch.setattr(shop.broker, "capabilities", Cap.DELAY, raising=False)
-    monkeypatch.setattr(shop.broker, "end_run", end_run)
+    monkeypatch.setattr(unleased.broker, "end_run", end_run)
     return calls
 
 
@@ -119,12 +124,6 @@ def test_a_broker_with_leases_is_told_nothing_before_the_kill(shop: Shop) -> Non
 
 
 # -- notes ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def unleased(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr(shop.broker, "capabilities", Cap.DELAY, raising=False)
-    return shop
 
 
 def test_each_body_finds_itself_noted_and_few_notes_are_written(unleased: Shop) -> None:

@@ -142,6 +142,13 @@ def arrive(raw: bytes) -> Arrived:
     )
 
 
+def whole(message: Message) -> Message:
+    """All of a message, in a record that has its dictionaries."""
+    return Message(
+        message.headers, message.properties, message.body, message.content_type, message.content_encoding
+    )
+
+
 def _read_dictionaries(message: Arrived) -> _Dictionaries:
     try:
         return _decode_dictionaries(message.raw)

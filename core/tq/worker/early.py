@@ -17,7 +17,7 @@ from tq.contracts.broker import Broker
 from tq.contracts.pool import Notebook, Seat
 from tq.errors import WorkerLost
 from tq.records import Delivery, Message, Undecodable
-from tq.wire.arrived import Arrived, arrive
+from tq.wire.arrived import Arrived, arrive, whole
 from tq.worker.outcome import GIVEN_BACK, Outcome
 from tq.worker.run import Run
 
@@ -78,8 +78,9 @@ def _writable(trace: Trace) -> Trace:
     if found is None:
         return trace
     headers, properties = _fitting(found.headers), _fitting(found.properties)
-    whole = Message(headers, properties, found.body, found.content_type, found.content_encoding)
-    return msgspec.structs.replace(trace, message=whole)
+    return msgspec.structs.replace(
+        trace, message=msgspec.structs.replace(found, headers=headers, properties=properties)
+    )
 
 
 def _fitting(parts: dict[str, Any]) -> dict[str, Any]:
@@ -98,11 +99,7 @@ def _trace_of(delivery: Delivery, message: Message, held: bool) -> Trace:
     common = delivery.queue, delivery.receipt, delivery.attempt, delivery.token, held
     if isinstance(message, Arrived) and (raw := message.carried()):
         return Trace(*common, raw, type(message) is Arrived)
-    # One that has just arrived has made no dictionaries yet.
-    whole = Message(
-        message.headers, message.properties, message.body, message.content_type, message.content_encoding
-    )
-    return Trace(*common, message=whole)
+    return Trace(*common, message=whole(message))
 
 
 def erase(seat: Seat) -> None:

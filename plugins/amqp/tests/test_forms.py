@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tq.records import Message
+from tq.wire import arrived
 from tq.wire.call import TaskCall
 from tq.wire.json import JsonSerializer
 from tq.wire.protocol import read_task, write_task
@@ -46,9 +47,7 @@ def sent(call: TaskCall) -> Incoming:
 
 def whole(found: Any) -> Any:
     """All that a message says, whichever way it was read."""
-    if not isinstance(found, Message):
-        return found
-    return found.headers, found.properties, found.body, found.content_type, found.content_encoding
+    return arrived.whole(found) if isinstance(found, Message) else found
 
 
 def fields(call: TaskCall) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -41,14 +40,13 @@ from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.wire import Wire
 from tq_amqp.revocations import Revocations
 from tq_amqp.session import Session
-from tq_amqp.streams import BEING_MADE, INTERNAL_ERROR
+from tq_amqp.streams import BEING_MADE, INTERNAL_ERROR, let_others_finish
 from tq_amqp.suspects import identity, make_stream, name_of, note_death
 from tq_amqp.topology import Declarer, Topology
 
 T = TypeVar("T")
 M = TypeVar("M")
 _LISTENERS_HEARTBEAT = 60.0
-_ANOTHER_TRY = 0.3
 _NOT_FOUND = 404
 _PROBE = 3.0
 _SHORTEST_PATIENCE = 2.0
@@ -311,7 +309,7 @@ class AmqpBroker(Broker):
             except Refused as exc:
                 if exc.code not in BEING_MADE or time.monotonic() >= until:
                     raise
-            time.sleep(random.uniform(0.0, _ANOTHER_TRY))
+            let_others_finish()
 
     def _asked(self, work: Callable[[Outlet, float], T], until: float) -> T:
         try:
@@ -320,7 +318,7 @@ class AmqpBroker(Broker):
         except Refused as exc:
             if exc.code != INTERNAL_ERROR:
                 raise
-            time.sleep(random.uniform(0.0, _ANOTHER_TRY))
+            let_others_finish()
         with self._asking.use(until) as outlet:
             return work(outlet, until)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -25,7 +24,7 @@ from tq_amqp.outgoing import Office, Outgoing
 from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.session import Held, Session
-from tq_amqp.streams import INTERNAL_ERROR
+from tq_amqp.streams import INTERNAL_ERROR, let_others_finish
 from tq_amqp.suspects import identity, name_of
 
 T = TypeVar("T")
@@ -34,7 +33,6 @@ _RETURNS = 5
 """How often a quorum queue may take a message back before it gets a new copy instead: it drops or buries what came
 back too often (20 times, unless it is told otherwise)."""
 _PARTING = 3.0
-_ANOTHER_TRY = 0.3
 _ABANDONED = (Down, Refused)
 
 
@@ -195,7 +193,7 @@ class AmqpConsumer(Consumer):
             if exc.code != INTERNAL_ERROR or settled or self._held:
                 raise
         self._lose()
-        time.sleep(random.uniform(0.0, _ANOTHER_TRY))
+        let_others_finish()
         return self._receive(limit, until, settled)
 
     def _receive(self, limit: int, until: float, settled: int) -> list[Delivery]:

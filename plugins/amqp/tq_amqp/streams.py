@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 from tq_amqp.protocol import methods as m
@@ -18,6 +19,12 @@ _PREFETCH = 500
 _STARTING = "does not have a replica"
 _PATIENCE = 3.0
 _PAUSE = 0.1
+_ANOTHER_TRY = 0.3
+
+
+def let_others_finish() -> None:
+    """Sleep for a moment that differs from theirs: where several make one stream or quorum queue at once, all may fail."""
+    time.sleep(random.uniform(0.0, _ANOTHER_TRY))
 
 
 def arguments_of(days: int, largest: int) -> dict[str, object]:

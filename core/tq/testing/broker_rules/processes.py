@@ -10,22 +10,10 @@ from typing import ClassVar
 import pytest
 
 from tq.contracts.broker import Broker, Cap
-from tq.records import Message
 from tq.testing.broker_kit import BrokerKit, ids, names, settle
 from tq.testing.forks import in_child
 from tq.testing.needs import needs
-from tq.wire.arrived import Arrived, arrive
-
-
-def said(message: Message) -> object:
-    """All of a message."""
-    return (
-        message.headers,
-        message.properties,
-        message.body,
-        message.content_type,
-        message.content_encoding,
-    )
+from tq.wire.arrived import Arrived, arrive, whole
 
 
 class Processes:
@@ -65,7 +53,7 @@ class Processes:
             if isinstance(came, Arrived):
                 carried = came.carried()
                 again = arrive(carried) if type(came) is Arrived else broker.read_again(carried)
-                assert said(again) == said(came)
+                assert whole(again) == whole(came)
                 assert came.carried() == b"", "it has dictionaries now, which may be changed"
 
     @needs(Cap.SHARED)
