@@ -106,10 +106,17 @@ class Server(ABC):
         self.start()
 
     def freeze(self) -> None:
-        """Suspend the process: connections stay open and nothing answers (SIGSTOP)."""
+        """Suspend its process group: connections stay open and nothing answers (SIGSTOP).
+
+        PostgreSQL's open sessions are processes of groups of their own, and go on. Raises ServiceFailed when a process of
+        the group goes on.
+        """
         os.killpg(self.pid, signal.SIGSTOP)
-        if hasattr(os, "waitid"):  # a server of several threads goes on answering for a moment
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+        deadline = time.monotonic() + STOP_SECONDS
+        while not _stands_still(self.pid):  # the signal only asks: threads go on answering for a moment
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"{self.name} on port {self.port} was not suspended")
+            time.sleep(0.005)
 
     def thaw(self) -> None:
         """Let a frozen process go on."""
@@ -220,3 +227,15 @@ class Server(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _stands_still(group: int) -> bool:
+    """Whether every thread of the processes of a group is stopped or has ended (proc_pid_stat(5); nothing without /proc)."""
+    for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):  # it ended while we looked
+            continue
+        if int(its_group) == group and state not in "TtZX":
+            return False
+    return True

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.services.mariadb import MariadbServer
 from tests.services.postgres import PostgresServer
 from tests.services.rabbitmq import RabbitmqServer
 from tests.services.redis import RedisServer
+from tq.testing.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,6 +45,47 @@ def test_a_frozen_server_accepts_and_does_not_answer(redis_server: Callable[...,
         server.ask("PING", timeout=0.2)
     server.thaw()
     assert server.answers()
+
+
+# Two threads: the signal is for one of them, which stops the other as soon as it runs.
+_PRINTS = """
+import os, threading, time
+def prints():
+    while True:
+        os.write(1, b"here\\n")
+threading.Thread(target=prints).start()
+time.sleep(1000)
+"""
+
+
+class Chatter(Server):
+    """A server whose first process waits for another one, which prints all the time, as RabbitMQ's shell and node do."""
+
+    name = "chatter"
+    url = "chatter://"
+
+    def command(self) -> list[str | Path]:
+        return ["sh", "-c", '"$1" -c "$2" & wait', "chatter", sys.executable, _PRINTS]
+
+    def answers(self) -> bool:
+        return "here" in self.output()
+
+
+def test_all_processes_of_a_frozen_server_stand_still() -> None:
+    with closing(Chatter()) as server:
+        server.start()
+        printed = server.folder / "output.txt"
+        for _ in range(20):
+            server.freeze()
+            size = printed.stat().st_size
+            time.sleep(0.02)
+            assert printed.stat().st_size == size
+            server.thaw()
+            eventually(partial(grown, printed, size), "it goes on")
+
+
+def grown(file: Path, size: int) -> bool:
+    return file.stat().st_size > size
 
 
 def test_each_test_gets_an_empty_redis(shared_redis: RedisServer, redis_url: str) -> None:
