@@ -242,6 +242,28 @@ def test_the_rights_that_the_readme_names_suffice(
         assert len(listener.receive(1, 10.0)) == 1
 
 
+def test_who_may_not_use_the_stream_of_notes_works_on_and_is_told_once(
+    open_broker: Open,
+    shared_rabbitmq: RabbitmqServer,
+    rabbitmq_url: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    vhost = rabbitmq_url.rpartition("/")[2]
+    shared_rabbitmq.new_user("noteless", "pass")
+    shared_rabbitmq.allow("noteless", vhost, configure=r"^(?!tq\.suspects$)")
+    broker = open_broker(url=shared_rabbitmq.url_of(vhost, "noteless", "pass"))
+    assert send(broker, envelope("q", "one"), envelope("q", "two")) == [None, None]
+    with closing(broker.consumer(["q"], "dies", lease=30)) as consumer:
+        assert len(consumer.receive(1, 10.0)) == 1
+    with closing(broker.consumer(["q"], "lives", lease=30)) as consumer:
+        for again in (message for _ in range(2) for message in consumer.receive(1, 10.0)):
+            assert again.attempt == 1
+            assert list(consumer.settle([Settlement(again, Action.ACK)])) == [True]
+        assert not consumer.receive(1, 0.0)
+    (told,) = (record for record in caplog.records if "are not counted" in record.message)
+    assert "tq.suspects" in told.message and "refused" in told.message
+
+
 def test_after_answers_that_came_too_late_the_next_batch_gets_its_own(rabbitmq_server: NewServer) -> None:
     server = rabbitmq_server()
     broker = AmqpBroker(server.url)

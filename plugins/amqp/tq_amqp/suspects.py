@@ -61,8 +61,9 @@ def identity(message: Message | Undecodable, queue: str) -> str:
 
 def make_stream(outlet: Outlet, until: float) -> None:
     """Make the stream, where there is none yet, and write into it, on a connection that holds nothing: the server ends the
-    connection of whoever does so while another one makes it. Raises `Down`, and `Refused` for that."""
-    note_death(outlet, "", "", until, over=False)
+    connection of whoever does so while another one makes it. A server without streams is for who writes the first note.
+    Raises `Down`, and `Refused` for a stream that is being made."""
+    _write(outlet, _Note(""), until)
 
 
 def note_death(outlet: Outlet, message: str, run: str, until: float, *, over: bool) -> bool:
@@ -70,17 +71,24 @@ def note_death(outlet: Outlet, message: str, run: str, until: float, *, over: bo
 
     Raises `Down`, and the error of a note that was refused. False on a server without streams, where it does nothing.
     """
+    why = _write(outlet, _Note(message, run, over), until)
+    if why:
+        logger.warning(_UNCOUNTED, STREAM, why)
+    return not why
+
+
+def _write(outlet: Outlet, note: _Note, until: float) -> str:
+    """Why the server has no stream for a note; empty where it took it."""
     try:
         outlet.declarer.plain(STREAM, until, **_ARGUMENTS)
     except Refused as exc:
         if exc.code == INTERNAL_ERROR:
             raise
-        logger.warning(_UNCOUNTED, STREAM, exc.text)
-        return False
-    for error in outlet.publish([_out(_Note(message, run, over))], until):
+        return exc.text
+    for error in outlet.publish([_out(note)], until):
         if error is not None:
             raise error
-    return True
+    return ""
 
 
 def name_of(consumer_id: str, receipt: int | str) -> str:
