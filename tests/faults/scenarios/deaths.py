@@ -19,7 +19,7 @@ from tq.worker.watchdog import LOOKS, SHORTEST
 
 BODY = 0.02
 LONG_BODY = 2.5
-LONGER_BODY = 10.0
+LONGER_BODY = 6.0
 FEW = 10
 
 
