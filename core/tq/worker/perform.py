@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tq import states
@@ -62,8 +63,15 @@ class Performing(Telling):
         finally:
             current_request.reset(token)
 
-    async def aperform(self, run: Run, seat: Seat, limits: TimeLimits = NO_LIMITS) -> None:
-        """The same for a coroutine body, on the running loop."""
+    async def aperform(
+        self,
+        run: Run,
+        seat: Seat,
+        limits: TimeLimits = NO_LIMITS,
+        is_over: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """The same for a coroutine body, on the running loop. `is_over` says whether the engine has ended, so that
+        who cancels the body without a revocation is the pool, and not the body itself."""
         soft, hard = limits
         started = run.started
         token = current_request.set(run.request)
@@ -76,7 +84,7 @@ class Performing(Telling):
                     seat.end()
                 outcome = self._success(run, value)
             except BaseException as exc:  # noqa: BLE001 - a body may raise anything
-                if cancelled_from_outside(exc):
+                if cancelled_from_outside(exc) and (run.revoked or is_over()):
                     run.outcome = self._forced(run)
                     return
                 outcome = self._exception(run, exc)

@@ -82,7 +82,8 @@ class SlotJob:
     async def arun(self) -> None:
         """Run the coroutine body on the running loop."""
         try:
-            await self._engine.executor.aperform(self.record, self.seat, self._limits)
+            engine = self._engine
+            await engine.executor.aperform(self.record, self.seat, self._limits, lambda: engine.is_over)
         finally:
             self._engine.finished(self)
 
@@ -130,17 +131,21 @@ class SlotsEngine:
         self._alone_until = 0.0
         self.generation = 0
         self._stop: StopMode | None = None
+        self.is_over = False
 
     def run(self) -> None:
         """Work until stopped."""
-        while self._stop is None:
-            self._start_bodies()
-            self._keep()
-            if self._free and not self._is_alone():
-                self._receive()
-            else:
-                self._wait_for_a_seat()
-        self._end()
+        try:
+            while self._stop is None:
+                self._start_bodies()
+                self._keep()
+                if self._free and not self._is_alone():
+                    self._receive()
+                else:
+                    self._wait_for_a_seat()
+            self._end()
+        finally:
+            self.is_over = True
 
     def stop(self, mode: StopMode) -> None:
         """Receive no more; WARM waits for running bodies, COLD gives them back."""

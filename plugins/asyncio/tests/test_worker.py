@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
@@ -87,6 +87,43 @@ def test_a_revoked_coroutine_is_ended_and_stored_as_revoked(app: TQ) -> None:
     assert other.delay().get(timeout=WAIT) == "runs on"
     stop(running, StopMode.WARM)
     assert app.broker.stats(app.conf.task_default_queue).ready == 0, "it did not go back"
+
+
+async def exit_in_a_child() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    await asyncio.gather(leave())
+
+
+async def stop_the_loop() -> None:
+    asyncio.get_running_loop().stop()
+    raise ValueError("stopped")
+
+
+async def cancel_itself() -> None:
+    current = asyncio.current_task()
+    assert current is not None
+    current.cancel()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("body", [exit_in_a_child, stop_the_loop, cancel_itself])
+def test_a_coroutine_that_would_end_its_loop_or_cancels_itself_fails_once_and_alone(
+    app: TQ, body: Callable[[], Awaitable[None]]
+) -> None:
+    bad = app.task(body)
+
+    @app.task
+    async def other() -> str:
+        return "runs on"
+
+    running = start(app)
+    result = bad.delay()
+    result.get(timeout=WAIT, propagate=False)
+    assert result.state == "FAILURE"
+    assert other.delay().get(timeout=WAIT) == "runs on"
+    stop(running, StopMode.WARM)
 
 
 def test_a_coroutine_can_catch_its_soft_limit(app: TQ) -> None:

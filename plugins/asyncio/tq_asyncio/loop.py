@@ -36,6 +36,7 @@ class LoopThread:
         self._number: int | None = None
         self._new: deque[tuple[Job, Seat]] = deque()
         self._awake = False
+        self._is_over = False
         self._running: dict[Seat, tuple[Job, asyncio.Task[None]]] = {}
         """What runs on a seat, or what ran there last."""
 
@@ -75,7 +76,12 @@ class LoopThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while not self._is_over:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as exc:
+                # asyncio lets them out of the loop, where whatever a body started raises one.
+                logger.error("a task raised %r on the loop, which goes on", exc)
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
@@ -104,6 +110,7 @@ class LoopThread:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_LAST_WORDS)
+        self._is_over = True
         self._loop.stop()
 
 
