@@ -159,6 +159,17 @@ def test_a_rule_that_never_ends_ends_the_run(
     assert run.trouble == "a rule did not come to its end within 2 s"
 
 
+def test_a_run_that_is_broken_off_removes_what_it_made(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+    events = Trial("broker", Target(f"carrier://{tmp_path}/tq.db"), rules="publish_takes_any").events()
+    next(event for event in events if isinstance(event, trial.Ended))
+    events.close()
+    with sqlite3.connect(tmp_path / "tq.db") as db:
+        assert db.execute("SELECT queue FROM tq").fetchall() == []
+
+
 def test_a_suite_that_cannot_begin_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "")
     run = Trial("broker", Target("gone://"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
@@ -24,6 +26,10 @@ VARIABLE: Final = "CHECKED_BY_TQ"
 
 _START: Final = 300.0
 """Seconds that pytest may take to begin."""
+_CLEANING: Final = 30.0
+"""Seconds that it may take to remove what the suite made, when it is broken off."""
+
+_log = logging.getLogger("tq.plugins")
 
 Kind = Literal["broker", "backend"]
 
@@ -115,7 +121,7 @@ class Trial:
         self._patience = patience * target.slow_factor
         self.trouble = ""
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Run the suite. `patience` is how many seconds one rule may take before all is ended."""
         reading, writing = os.pipe()
         with (
@@ -133,9 +139,7 @@ class Trial:
                     self.trouble = f"pytest ended with status {status}:\n{_tail(log)}"
             finally:
                 os.close(reading)
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
+                _end(process)
 
     def _start(self, folder: str, writing: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
         target = msgspec.structs.replace(self._target, events=writing)
@@ -146,6 +150,7 @@ class Trial:
             cwd=folder,
             env=environment,
             pass_fds=[writing],
+            process_group=0,  # A terminal's Ctrl-C is for this process, which interrupts that one once.
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -175,6 +180,19 @@ class Trial:
             *lines, unread = (unread + piece).split(b"\n")
             yield from map(decoder.decode, lines)
         self.trouble = f"a rule did not come to its end within {self._patience:.0f} s"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupted, pytest still removes what the suite made."""
+    try:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(_CLEANING)
+    except subprocess.TimeoutExpired:
+        _log.warning("what the suite made was not removed within %.0f s, and may be there still", _CLEANING)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _tail(log: IO[bytes]) -> str:
