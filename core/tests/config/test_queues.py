@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,6 +79,7 @@ def test_one_name_and_none_are_queues_too() -> None:
         None,
         {"shop.*": "shop"},
         [("shop.*", {"queue": "shop"}), {"a": "b"}],
+        ([("a.*", {"queue": "a"}), ("b.*", {"queue": "b"}), (re.compile("c|d"), {"queue": "c"})],),
         "shop.routers.route",
         lambda name, *args: "shop",
         [lambda name, *args: None, "shop.routers.route"],

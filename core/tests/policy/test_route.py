@@ -115,8 +115,31 @@ def test_a_declared_queue_brings_its_exchange_and_key() -> None:
     assert route(None, options={"routing_key": "mail.key"}, queues=queues).queue == "mails"
 
 
-def test_a_key_without_a_binding_leads_to_the_queue_of_its_name() -> None:
-    assert route(None, options={"routing_key": "elsewhere"}) == Route("elsewhere", routing_key="elsewhere")
+def test_a_key_without_exchange_and_binding_says_nothing() -> None:
+    assert route(None, options={"routing_key": "elsewhere"}) == Route("celery", routing_key="elsewhere")
+    assert route({"shop.*": {"routing_key": "k"}}, default_queue="home").queue == "home"
+
+
+def test_a_call_that_names_no_queue_goes_where_its_exchange_would_lead_it() -> None:
+    queues = [
+        QueueInfo("default", "tasks", "task.#", exchange_type="topic"),
+        QueueInfo("feeds", "tasks", "feed.#", exchange_type="topic"),
+        QueueInfo("images", "media", "k"),
+        QueueInfo("news", "press", exchange_type="fanout"),
+        QueueInfo("odd", "other", "k"),
+    ]
+    router = Router(default_queue="default", queues=queues)
+    for exchange, key, queue in [
+        ("", "feed.import", "feeds"),
+        ("tasks", "feed.import", "feeds"),
+        ("tasks", "task.x", "default"),
+        ("media", "k", "images"),
+        ("other", "k", "odd"),
+        ("press", "any", "news"),
+        ("", "nothing", "default"),
+        ("theirs", "orders", "orders"),
+    ]:
+        assert router.route("t", (), {}, {"exchange": exchange, "routing_key": key}).queue == queue
 
 
 def test_an_object_with_a_name_may_stand_for_a_queue() -> None:
@@ -140,4 +163,4 @@ def test_a_broadcast_is_found_by_its_exchange_and_no_other_queue_is() -> None:
     router = Router(
         {"a": {"exchange": "x"}, "b": {"exchange": "y"}, "c": {"routing_key": "k"}}, queues=queues
     )
-    assert [router.route(name, (), {}, {}).queue for name in "abc"] == ["news", "celery", "k"]
+    assert [router.route(name, (), {}, {}).queue for name in "abc"] == ["news", "celery", "celery"]

@@ -199,7 +199,8 @@ class Connections:
             default_queue=conf.task_default_queue,
             default_priority=conf.task_default_priority,
             queues=[
-                QueueInfo(q.name, q.exchange, q.routing_key, q.broadcast) for q in conf.task_queues or ()
+                QueueInfo(q.name, q.exchange, q.routing_key, q.broadcast, q.exchange_type)
+                for q in conf.task_queues or ()
             ],
             create_missing=conf.task_create_missing_queues,
             resolve=import_object,

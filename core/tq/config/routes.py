@@ -25,4 +25,8 @@ def check_routes(value: Any) -> Routes | None:
 def _is_router(item: Any) -> bool:
     if isinstance(item, str | Mapping) or callable(item) or hasattr(item, "route_for_task"):
         return True
-    return isinstance(item, Sequence) and len(item) == 2
+    return _is_pair(item) or (isinstance(item, Sequence) and all(_is_pair(each) for each in item))
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 2

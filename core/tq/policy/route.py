@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tq.errors import ImproperlyConfigured
+from tq.wire.topics import matcher
 
 RouteResult = Mapping[str, Any] | str | None
 RouteFunction = Callable[..., RouteResult]
@@ -35,6 +36,16 @@ class QueueInfo(msgspec.Struct, frozen=True):
     exchange: str = ""
     routing_key: str = ""
     broadcast: bool = False
+    exchange_type: str = "direct"
+
+    def takes(self, exchange: str, key: str) -> bool:
+        """Whether this exchange would lead a message with this routing key here."""
+        if exchange != (self.exchange or self.name):
+            return False
+        bound = self.routing_key or self.name
+        return self.exchange_type == "fanout" or (
+            matcher(bound)(key) if self.exchange_type == "topic" else bound == key
+        )
 
 
 class Router:
@@ -51,8 +62,8 @@ class Router:
         resolve: Callable[[str], Any] | None = None,
     ) -> None:
         self._queues = {queue.name: queue for queue in queues}
-        shared = [queue for queue in queues if not queue.broadcast]
-        self._by_key = {queue.routing_key: queue for queue in shared if queue.routing_key}
+        self._shared = [queue for queue in queues if not queue.broadcast]
+        self._by_key = {queue.routing_key: queue for queue in self._shared if queue.routing_key}
         self._loud = {queue.exchange: queue for queue in queues if queue.broadcast}
         self._create_missing = create_missing
         self._default = default_queue
@@ -86,9 +97,7 @@ class Router:
     def _route(self, name: str, chosen: Mapping[str, Any]) -> Route:
         queue, key = chosen.get("queue"), chosen.get("routing_key") or ""
         if queue is None:
-            declared = self._loud.get(chosen.get("exchange") or "") or self._by_key.get(key)
-            # A direct exchange without a declared binding leads to the queue of the same name.
-            queue = declared.name if declared else key or self._default
+            queue = self._bound(chosen.get("exchange") or "", key)
         queue = queue if isinstance(queue, str) else queue.name
         declared = self._queues.get(queue)
         if declared is None and self._queues and not self._create_missing and queue != self._default:
@@ -103,6 +112,20 @@ class Router:
             key or (declared.routing_key if declared else ""),
             priority,
         )
+
+    def _bound(self, exchange: str, key: str) -> str:
+        """The queue of a call that names none: the first that is bound to the exchange, else to that of the default queue,
+        as the exchange would choose."""
+        default = self._queues.get(self._default)
+        declared = self._loud.get(exchange)
+        if declared is None and key:
+            at = exchange or (default and default.exchange) or self._default
+            declared = next((queue for queue in self._shared if queue.takes(at, key)), None)
+            declared = declared or self._by_key.get(key)
+        if declared is not None:
+            return declared.name
+        # An exchange that nobody declares leads to the queue of the key's name; without one the key says nothing.
+        return key if exchange and key else self._default
 
 
 def _items(routes: Any) -> Iterable[Any]:
