@@ -12,6 +12,7 @@ import pytest
 from tests.services.redis import RedisServer
 from tq.brokers.memory import MemoryBroker
 from tq.cli.checks import Checkup
+from tq.contracts.broker import Cap
 from tq.contracts.findings import of_clock
 from tq.records import Finding, QueueStats, Severity
 
@@ -73,6 +74,13 @@ def test_dead_letters_are_a_warning(tq: Tq, monkeypatch: pytest.MonkeyPatch) -> 
     (found,) = findings(tq, "-b", "memory://doctor", "--result-backend", "memory://doctor")
     assert found["severity"] == "warning"
     assert found["what"] == "3 dead letters lie beside queue 'celery'"
+
+
+def test_that_a_broker_counts_nothing_is_a_note(tq: Tq, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryBroker, "capabilities", Cap.DELAY)
+    (found,) = findings(tq, "-b", "memory://doctor", "--result-backend", "memory://doctor")
+    assert found["severity"] == "note"
+    assert found["what"] == "MemoryBroker cannot say what lies in its queues"
 
 
 def test_what_the_store_says_of_itself_is_passed_on(tq: Tq, monkeypatch: pytest.MonkeyPatch) -> None:

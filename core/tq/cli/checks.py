@@ -77,7 +77,14 @@ class Checkup:
         )
 
     def _stats(self, app: TQ) -> list[QueueStats]:
-        return stats_of(app, queues_of(app, WorkerOptions(queues=self._queues)))
+        queues = queues_of(app, WorkerOptions(queues=self._queues))
+        if Cap.STATS in app.broker.capabilities:
+            return stats_of(app, queues)
+        driver = type(app.broker).__name__
+        self._add(
+            Severity.NOTE, f"{driver} cannot say what lies in its queues", "ask the server's own tools for it"
+        )
+        return []
 
     def _urls(self, app: TQ) -> tuple[str | None, str | None]:
         def read() -> tuple[str | None, str | None]:
