@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -47,13 +47,18 @@ def _holds_password(authority: str) -> bool:
     return bool(colon) and not rest.isdigit() and not authority.startswith("[")
 
 
+def query_of(url: str) -> dict[str, str]:
+    """What the query of `url` says. Raises nothing: `urlsplit` would, for a bracket in a password, and show it."""
+    return dict(parse_qsl(url.partition("#")[0].partition("?")[2]))
+
+
 def parse_options(options_type: type[T], url: str, options: Mapping[str, Any]) -> T:
     """Read `options` and the query of `url` into `options_type`; the query wins.
 
     Raises `ImproperlyConfigured` naming the option, with a suggestion for a misspelt one.
     """
     fields = {f.encode_name for f in msgspec.structs.fields(options_type)}
-    values = {**options, **dict(parse_qsl(urlsplit(url).query))}
+    values = {**options, **query_of(url)}
     for name in values:
         if name not in fields:
             raise ImproperlyConfigured(_unknown(name, sorted(fields), url))

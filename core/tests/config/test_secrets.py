@@ -6,7 +6,7 @@ import pytest
 
 from tq.config import Setting, Settings
 from tq.errors import ImproperlyConfigured
-from tq.options import mask_url
+from tq.options import mask_url, query_of
 
 SECRET = "hunter2"
 
@@ -92,3 +92,8 @@ def test_a_long_value_is_shortened() -> None:
 )
 def test_a_url_is_shown_without_its_password(url: str, masked: str) -> None:
     assert mask_url(url) == masked
+
+
+@pytest.mark.parametrize("password", ["a[b", "a\u2100b"])
+def test_a_password_that_pythons_own_parser_refuses_hinders_no_options(password: str) -> None:
+    assert query_of(f"redis://:{password}@h/0?db=1&x=a%26b#end") == {"db": "1", "x": "a&b"}

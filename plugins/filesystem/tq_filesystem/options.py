@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
 from tq.errors import ImproperlyConfigured
-from tq.options import mask_url
+from tq.options import mask_url, query_of
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +55,7 @@ _EXPLAINED = {
 
 def refuse_explained(url: str, options: Mapping[str, Any]) -> None:
     """Refuse options of Celery that mean nothing here, with the reason. Raises `ImproperlyConfigured`."""
-    for name in (*options, *dict(parse_qsl(urlsplit(url).query))):
+    for name in (*options, *query_of(url)):
         if name in _EXPLAINED:
             raise ImproperlyConfigured(f"option {name!r} for {mask_url(url)}: {_EXPLAINED[name]}")
 

@@ -47,6 +47,7 @@ def test_user_and_password_may_be_quoted() -> None:
         "memcache://h:x/",
         "memcache://h:0/",
         "memcache://a,a/",
+        "memcache://cache..local/",
         "memcache://h/0",
     ],
 )
@@ -58,7 +59,12 @@ def test_a_url_that_cannot_be_is_refused_with_its_password_masked(url: str) -> N
 
 
 def test_options_that_cannot_be_are_refused(backend_at: NewBackend) -> None:
-    for options in ({"compression": "rot13"}, {"global_keyprefix": "a b"}, {"key_prefix": "k" * 200}):
+    for options in (
+        {"compression": "rot13"},
+        {"global_keyprefix": "a b"},
+        {"key_prefix": "k" * 200},
+        {"timeout": 0},
+    ):
         with pytest.raises(ImproperlyConfigured):
             backend_at("memcache://localhost/", **options)
 

@@ -57,6 +57,14 @@ def _place(url: str, name: str) -> Place:
     host, colon, port = name.rpartition(":") if not name.endswith("]") else (name, "", "")
     if not colon:
         host, port = name, str(_PORT)
-    if not port.isdecimal() or not 0 < int(port) < 65536 or not host or "/" in host:
+    if not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host or not _is_host(host):
         raise ImproperlyConfigured(f"{mask_url(url)} has no valid server {name!r}: write host or host:port")
     return host.strip("[]"), int(port)
+
+
+def _is_host(name: str) -> bool:
+    try:
+        # What sockets do to a name, and what they raise for it is no OSError.
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False

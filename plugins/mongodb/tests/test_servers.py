@@ -10,6 +10,7 @@ from pymongo.errors import (
     AutoReconnect,
     ConfigurationError,
     DocumentTooLarge,
+    InvalidName,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
@@ -84,6 +85,8 @@ def test_what_was_accepted_survives_the_death_of_the_server(
         "mongodb://me:s3cret@/db",
         "mongodb://me:s3cret@host/db?w=x&tls=perhaps",
         "mongodb://me:s3cret@host/d b?readPreference=nowhere",
+        "mongodb://me:s3cret@host/db?tls=true&tlsCAFile=/no/such/file",
+        "mongodb://me:s3cret@host/db?operation_timeout=0",
     ],
 )
 def test_a_url_that_cannot_be_is_refused_with_its_password_masked(url: str) -> None:
@@ -169,6 +172,7 @@ def test_a_server_that_does_not_answer_is_given_up_and_found_again(
         (DocumentTooLarge("17 MB"), False, "16 MB"),
         (ConfigurationError("Server reports wire version 6, but this needs 9"), False, "upgrade it"),
         (ConfigurationError("no such replica set"), False, "no such replica set"),
+        (InvalidName("no '.' here"), False, "no '.' here; choose another name"),
         (PyMongoError("odd"), False, "odd"),
     ],
 )

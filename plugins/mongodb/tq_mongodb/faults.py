@@ -55,7 +55,9 @@ def explain(error: Exception, url: str, doing: str) -> tuple[str, bool]:
         return f"{where} {later or _REFUSED.get(code, 'refused; read what the server says')} ({text})", bool(
             later
         )
-    if isinstance(error, (InvalidURI, InvalidName)):
+    if isinstance(error, InvalidName):
+        return f"{where} can have no such database or collection: {text}; choose another name", False
+    if isinstance(error, InvalidURI):
         return f"{url} is no MongoDB URL: check it, and quote what is special in user and password", False
     if isinstance(error, ConfigurationError):
         if "wire version" in text:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from pymongo.common import VALIDATORS
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -14,11 +16,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     database: str | None = None
     """Where the URL names none."""
-    operation_timeout: float = 5.0
+    operation_timeout: Seconds = 5.0
     """How long a call may take, connecting included; a publish has its own deadline."""
-    poll_interval: float = 0.1
+    poll_interval: Seconds = 0.1
     """The longest pause between two looks."""
-    max_pool_size: int = 10
+    max_pool_size: Annotated[int, msgspec.Meta(ge=1)] = 10
     """Connections of one process, at most."""
 
 
@@ -38,11 +40,8 @@ class BackendOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def split_url(url: str) -> tuple[str, str]:
     """The URL without the options that MongoDB knows, and the URL with these alone."""
-    scheme, separator, rest = url.partition("://")
-    parts = urlsplit(f"//{rest}")
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    # A password may hold what looks like a query or a path, so only the query is written anew.
-    base = f"{scheme}{separator}{urlunsplit(parts._replace(query='', fragment=''))[2:]}"
+    base, _, query = url.partition("#")[0].partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
     known = [(name, value) for name, value in pairs if name.lower() in VALIDATORS]
     others = [(name, value) for name, value in pairs if name.lower() not in VALIDATORS]
     return _with(base, others), _with(base, known)
@@ -53,7 +52,7 @@ def durability(url: str) -> dict[str, Any]:
 
     Without the journal a server that is killed forgets what it acknowledged a moment before.
     """
-    names = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    names = {name.lower() for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
     return {} if names & {"w", "journal", "j", "fsync"} else {"w": "majority", "journal": True}
 
 

@@ -10,7 +10,7 @@ import pymongo
 from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure
+from pymongo.errors import ConfigurationError, InvalidName, InvalidURI, OperationFailure
 from pymongo.uri_parser import parse_uri
 
 from tq.errors import (
@@ -99,24 +99,36 @@ class Store:
     def _ready(self) -> Mongo:
         with self._lock:
             if self._database is None:
-                self._database = self._connect()[self._name]
+                self._database = self._open()
             database = self._database
         if not self._prepared:
             self._prepare(database)
             self._prepared = True
         return database
 
+    def _open(self) -> Mongo:
+        client = self._connect()
+        try:
+            return client[self._name]
+        except InvalidName:
+            client.close()
+            raise
+
     def _connect(self) -> pymongo.MongoClient[dict[str, Any]]:
         milliseconds = round(self._options.operation_timeout * 1000)
-        return pymongo.MongoClient(
-            self._url,
-            tz_aware=True,
-            appname="tq",
-            maxPoolSize=self._options.max_pool_size,
-            connectTimeoutMS=milliseconds,
-            serverSelectionTimeoutMS=milliseconds,
-            **durability(self._url),
-        )
+        try:
+            return pymongo.MongoClient(
+                self._url,
+                tz_aware=True,
+                appname="tq",
+                maxPoolSize=self._options.max_pool_size,
+                connectTimeoutMS=milliseconds,
+                serverSelectionTimeoutMS=milliseconds,
+                **durability(self._url),
+            )
+        except (OSError, ValueError) as exc:
+            # A file of certificates, or the value of an option.
+            raise ImproperlyConfigured(f"{self.shown} cannot be used: {exc}") from exc
 
 
 def make_indexes(table: Collection[dict[str, Any]], indexes: list[IndexModel]) -> None:
@@ -136,7 +148,7 @@ def _database(url: str, shown: str) -> str | None:
         return path.partition("?")[0] or None
     try:
         name: str | None = parse_uri(url)["database"]
-    except (InvalidURI, ConfigurationError, ValueError) as exc:
+    except (InvalidURI, ConfigurationError, ValueError, OSError) as exc:
         text = str(exc) if "@" not in str(exc) else "quote what is special in user and password"
         raise ImproperlyConfigured(f"{shown} is no MongoDB URL: {text}") from None
     return name

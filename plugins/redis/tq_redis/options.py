@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from tq.errors import ImproperlyConfigured
-from tq.options import mask_url
+from tq.options import mask_url, query_of
 
 SEPARATOR = "\x06\x16"
 """Between a queue's name and a priority. Source: kombu 5.7, `kombu.transport.redis.PrefixMixin`."""
@@ -75,7 +74,7 @@ _EXPLAINED = {
 
 def refuse_explained(url: str, options: Mapping[str, Any]) -> None:
     """Raise `ImproperlyConfigured` for an option of Celery's that has no meaning here, saying why."""
-    for name in (*options, *dict(parse_qsl(urlsplit(url).query))):
+    for name in (*options, *query_of(url)):
         if name in _EXPLAINED:
             raise ImproperlyConfigured(
                 f"option {name!r} for {mask_url(url)} has no meaning here, remove it: {_EXPLAINED[name]}"

@@ -49,6 +49,7 @@ def answering() -> Iterator[Answering]:
         ("s3://bucket", {}, Place("bucket", "")),
         ("s3://bucket/a/b", {}, Place("bucket", "a/b/")),
         ("s3://KEY:SEC%2FRET@bucket/a/", {}, Place("bucket", "a/", "KEY", "SEC/RET")),
+        ("s3://KEY:SEC[RET@bucket/a?timeout=3", {}, Place("bucket", "a/", "KEY", "SEC[RET")),
         ("s3://", {"bucket": "other", "base_path": "as-it-stands-"}, Place("other", "as-it-stands-")),
     ],
 )
@@ -61,6 +62,18 @@ def test_a_url_without_a_bucket_or_with_half_a_key_is_refused() -> None:
         backend_of("s3://")
     with pytest.raises(ImproperlyConfigured, match="only one of key and secret"):
         backend_of("s3://KEY@bucket")
+
+
+@pytest.mark.parametrize("secret", ["hush/ret", "12/ret"])
+def test_a_slash_in_a_secret_is_explained_and_not_shown(secret: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="%2F") as caught:
+        backend_of(f"s3://KEY:{secret}@bucket/p")
+    assert not any(part in str(caught.value) for part in (*secret.split("/")[:1], "ret@"))
+
+
+def test_an_endpoint_without_a_scheme_is_explained() -> None:
+    with pytest.raises(ImproperlyConfigured, match="write http://HOST:PORT into the option 'endpoint_url'"):
+        backend_of("s3://k:s@bucket", endpoint_url="localhost:9000").get(["a"])
 
 
 def test_celerys_names_of_settings_are_taken_also_in_the_url() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import msgspec
 
@@ -70,8 +70,14 @@ def plain_url(url: str) -> str:
 
 def read_place(url: str, options: Options) -> Place:
     """Read `url`. Raises `ImproperlyConfigured` with the URL masked."""
-    found = urlsplit(url)
-    user, _, host = found.netloc.rpartition("@")
+    place, _, path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")
+    user, _, host = place.rpartition("@")
+    if ":" in host and not host.startswith("arn:"):
+        # What follows the colon may be the beginning of a secret, so it is not shown.
+        raise ImproperlyConfigured(
+            f"s3://{host.partition(':')[0]}:** names no bucket: write '/' in the secret as %2F, and the host and port of "
+            "a store other than AWS into the option 'endpoint_url'"
+        )
     key, _, secret = user.partition(":")
     if bool(key) != bool(secret):
         raise ImproperlyConfigured(f"{mask_url(url)} has only one of key and secret: write both, or neither")
@@ -80,6 +86,6 @@ def read_place(url: str, options: Options) -> Place:
         raise ImproperlyConfigured(
             f"{mask_url(url)} names no bucket: write s3://BUCKET/, or set the option 'bucket'"
         )
-    path = unquote(found.path).strip("/")
-    prefix = f"{path}/" if path else ""
+    base = unquote(path).strip("/")
+    prefix = f"{base}/" if base else ""
     return Place(bucket, prefix + options.base_path, unquote(key) or None, unquote(secret) or None)

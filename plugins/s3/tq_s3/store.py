@@ -162,7 +162,7 @@ class Store:
         )
         try:
             config = config.merge(make(**options.client_config))
-        except TypeError as exc:
+        except (TypeError, ValueError, AttributeError) as exc:
             raise ImproperlyConfigured(f"bad option 'client-config' for {self.shown}: {exc}") from exc
         session = self._import("boto3").Session(
             aws_access_key_id=place.key or options.access_key_id,
@@ -171,7 +171,14 @@ class Store:
             region_name=options.region,
             profile_name=options.profile,
         )
-        return session.client("s3", endpoint_url=options.endpoint_url, config=config)
+        try:
+            return session.client("s3", endpoint_url=options.endpoint_url, config=config)
+        except ValueError as exc:
+            if isinstance(exc, self._errors()):
+                raise
+            raise ImproperlyConfigured(
+                f"{self.shown} has no valid endpoint: {exc}; write http://HOST:PORT into the option 'endpoint_url'"
+            ) from exc
 
     def _import(self, name: str) -> Any:
         """boto3 is big: it is imported by whoever talks to S3, not by whoever lists plugins."""

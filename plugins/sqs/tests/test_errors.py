@@ -117,8 +117,19 @@ def test_options_that_have_no_meaning_are_explained(sqs_url: str) -> None:
     for name, words in [("polling_interval", "never pauses"), ("sts_role_arn", "profile"), ("port", "URL")]:
         with pytest.raises(ImproperlyConfigured, match=f"{name}.*{words}"):
             SqsBroker(sqs_url, {name: 1})
-    with pytest.raises(ImproperlyConfigured, match="'client-config'.*no_such"):
-        SqsBroker(sqs_url, {"client-config": {"no_such": 1}}).purge("q")
+    for config, words in [({"no_such": 1}, "no_such"), ({"retries": 5}, "int")]:
+        with pytest.raises(ImproperlyConfigured, match=f"'client-config'.*{words}"):
+            SqsBroker(sqs_url, {"client-config": config}).purge("q")
+
+
+def test_an_endpoint_that_cannot_be_is_explained() -> None:
+    for url, options in [
+        ("sqs://k:s3cret@", {"endpoint_url": "localhost:9324"}),
+        ("sqs://k:s3cret@[::1/", {}),
+    ]:
+        with pytest.raises(ImproperlyConfigured, match="no valid endpoint.*http://HOST:PORT") as caught:
+            SqsBroker(url, options).purge("q")
+        assert "s3cret" not in str(caught.value)
 
 
 def test_a_settlement_whose_answer_is_lost_can_be_repeated(

@@ -101,6 +101,7 @@ def test_what_sqs_would_refuse_stays_apart() -> None:
         ("sqs://", Address()),
         ("sqs://KEY:SEC%2FRET@", Address(key="KEY", secret="SEC/RET")),
         ("sqs://eu-west-1", Address(region="eu-west-1")),
+        ("sqs://eusc-de-east-1", Address(region="eusc-de-east-1")),
         ("sqs://KEY:SECRET@us-gov-east-1/", Address(None, "us-gov-east-1", "KEY", "SECRET")),
         ("sqs://KEY:SECRET@localhost:4566//", Address("http://localhost:4566", None, "KEY", "SECRET")),
         ("sqs://sqs.eu-west-1.amazonaws.com/", Address("https://sqs.eu-west-1.amazonaws.com")),
@@ -122,6 +123,8 @@ def test_options_add_to_the_address() -> None:
     [
         ("sqs://KEY@", "only one of key and secret"),
         ("sqs://KEY:SEC/RET@host", "%2F"),
+        ("sqs://KEY:0/RET@host", "%2F"),
+        ("sqs://host:65536/", "no valid port"),
         ("sqs://host:port/", "no valid port"),
     ],
 )

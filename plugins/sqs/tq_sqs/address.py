@@ -20,8 +20,8 @@ from tq.options import mask_url
 if TYPE_CHECKING:
     from tq_sqs.options import Options
 
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
-_AMAZON = re.compile(r"\.amazonaws\.com(\.cn)?$")
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d+")
+_AMAZON = re.compile(r"\.amazonaws\.(com(\.cn)?|eu)$")
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -38,7 +38,9 @@ def read_address(url: str, options: Options) -> Address:
     rest = url.partition("://")[2].partition("?")[0]
     user, _, place = rest.rpartition("@")
     if user and "/" in user:
-        raise ImproperlyConfigured(f"{mask_url(url)}: write '/' in the secret as %2F")
+        raise ImproperlyConfigured(
+            f"sqs://{user.partition(':')[0]}:**@{place}: write '/' in the secret as %2F"
+        )
     key, _, secret = user.partition(":")
     if bool(key) != bool(secret):
         raise ImproperlyConfigured(f"{mask_url(url)} has only one of key and secret: write both, or neither")
@@ -56,7 +58,7 @@ def read_address(url: str, options: Options) -> Address:
 
 def _endpoint(url: str, host: str, options: Options) -> str:
     name, colon, port = host.rpartition(":")
-    if colon and not host.endswith("]") and not port.isdecimal():
+    if colon and not host.endswith("]") and not (port.isdecimal() and int(port) < 65536):
         raise ImproperlyConfigured(f"{mask_url(url)} has no valid port: {port!r}")
     secure = options.is_secure if options.is_secure is not None else bool(_AMAZON.search(name or host))
     return f"{'https' if secure else 'http'}://{host}"

@@ -137,14 +137,22 @@ class Server:
         )
         try:
             config = config.merge(self._import("botocore.config").Config(**self.options.client_config))
-        except TypeError as exc:
+        except (TypeError, ValueError, AttributeError) as exc:
             raise ImproperlyConfigured(f"bad option 'client-config' for {self.shown}: {exc}") from exc
-        return session.client(
-            "sqs",
-            region_name=session.region_name or DEFAULT_REGION,
-            endpoint_url=self.address.endpoint,
-            config=config,
-        )
+        try:
+            return session.client(
+                "sqs",
+                region_name=session.region_name or DEFAULT_REGION,
+                endpoint_url=self.address.endpoint,
+                config=config,
+            )
+        except ValueError as exc:
+            if isinstance(exc, self._import("botocore.exceptions").BotoCoreError):
+                raise
+            raise ImproperlyConfigured(
+                f"{self.shown} names no valid endpoint: {exc}; write host and port into the URL, or http://HOST:PORT "
+                "into the option 'endpoint_url'"
+            ) from exc
 
     def _import(self, name: str) -> Any:
         """boto3 is big: it is imported by whoever talks to SQS, not by whoever lists plugins."""
