@@ -133,6 +133,8 @@ def test_nothing_is_done_before_somebody_has_said_yes(check: Check, tmp_path: Pa
         ("nowhere://user:s3cret@x", (), "no broker plugin for nowhere://"),
         ("carrier:///tmp/x", ("--as", "backend"), "no result backend plugin for carrier://"),
         ("replying://", (), "Replying sends results through a broker"),
+        ("redis://:s3cret@127.0.0.1:1/0", ("--as", "broker"), "no connection to Redis"),
+        ("redis://:s3cret@127.0.0.1:1/0", ("--as", "backend"), "no connection to Redis"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(
@@ -142,6 +144,12 @@ def test_what_cannot_be_checked_is_refused(
     assert done.returncode == 1
     assert answer in done.stderr
     assert "s3cret" not in done.stderr
+
+
+def test_where_nothing_was_tested_no_rule_is_said_to_hold(check: Check) -> None:
+    done = check("memory://x", "--as", "backend", "--yes", "-k", "no_such_rule")
+    assert done.returncode == 1
+    assert "MemoryBackend at memory://x: the suite did not come to its end." in done.stdout
 
 
 def test_a_result_backend_is_checked_too(check: Check) -> None:

@@ -64,7 +64,7 @@ class Checkup:
         workers, broker_trip = None, None
         broker = self._guarded("the broker", "correct broker_url, or install its plugin", lambda: app.broker)
         if broker is not None:
-            broker_trip = self._round_trip("the broker", "broker_url", lambda: _touch(broker))
+            broker_trip = self._round_trip("the broker", "broker_url", lambda: touch(broker))
         if broker is not None and broker_trip is not None:
             stats = self._guarded("the queues", "correct -Q or task_queues", lambda: self._stats(app)) or ()
             # After these, so that a broker knows which queues are meant.
@@ -102,7 +102,7 @@ class Checkup:
         )
         if backend is None:
             return None
-        trip = self._round_trip("the result backend", "result_backend", lambda: backend.get([new_id()]))
+        trip = self._round_trip("the result backend", "result_backend", lambda: look_up(backend))
         if trip is not None:
             self._setup("the result backend", backend)
         return trip
@@ -222,11 +222,17 @@ class Checkup:
         return None
 
 
-def _touch(broker: Broker) -> None:
+def touch(broker: Broker) -> None:
+    """Ask the server something that changes nothing."""
     if Cap.STATS in broker.capabilities:
         broker.stats("tq.doctor")
     else:
         broker.findings()
+
+
+def look_up(backend: ResultBackend) -> None:
+    """Ask for a result that nobody has."""
+    backend.get([new_id()])
 
 
 def _lists(replies: dict[str, Any]) -> list[Any]:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import Any
 
 import click
 import msgspec
 
+from tq.cli.checks import look_up, touch
 from tq.cli.context import Globals, pass_globals
 from tq.cli.output import write_columns, write_json
 from tq.demo.show import live_bar
+from tq.errors import TQError
 from tq.options import mask_url
 from tq.plugins import trial
 from tq.plugins.registry import without_password
 from tq.plugins.trial import Begun, Ended, Event, Kind, Target, Trial
+from tq.wire.json import JsonSerializer
 
+_log = logging.getLogger("tq.plugins")
 _WARNINGS: dict[Kind, str] = {
     "broker": """\
 The suite will use the broker {}.
@@ -89,6 +96,7 @@ def check(
     click.echo(_WARNINGS[kind].format(shown), err=True)
     if not yes:
         click.confirm("Go on?", abort=True, err=True)
+    _ask(kind, driver, target)
     run = Trial(kind, target, rules=rules)
     done = _watch(run.events(), quiet=state.quiet)
     found = Found(
@@ -99,6 +107,22 @@ def check(
     else:
         _write(found)
     raise SystemExit(bool(found.trouble or found.of("fails")))
+
+
+def _ask(kind: Kind, driver: type[Any], target: Target) -> None:
+    """Raises what a store says that cannot be used at all: each of the rules would find the same."""
+    try:
+        if kind == "broker":
+            with closing(driver(target.url, target.options)) as broker:
+                touch(broker)
+        else:
+            made = driver(target.url, target.options, serializer=JsonSerializer(), expires=1.0)
+            with closing(made) as backend:
+                look_up(backend)
+    except TQError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - that it raises something else is for the suite to find
+        _log.info("%s raised %s at its first call", driver.__name__, type(exc).__name__)
 
 
 def _chosen(state: Globals, url: str | None, wanted: Kind | None, slow_factor: float) -> tuple[Kind, Target]:
@@ -155,5 +179,7 @@ def _conclude(found: Found) -> None:
     broken = len(found.of("fails"))
     if found.trouble:
         click.secho(f"\nThe suite did not come to its end: {found.trouble}", err=True, fg="red")
-    verdict = f"{broken} of its rules do not hold" if broken else "all rules hold that could be tested"
+    verdict = "the suite did not come to its end" if found.trouble else "all rules hold that could be tested"
+    if broken:
+        verdict = f"{broken} of its rules do not hold"
     click.echo(f"\n{found.driver} at {found.url}: {verdict}.")
