@@ -15,7 +15,7 @@ from tests.processes import eventually
 from tests.services.rabbitmq import RabbitmqServer
 from tq.errors import EncodeError, ImproperlyConfigured, PublishError
 from tq.policy.route import QueueInfo, Router
-from tq.records import Delivery, Envelope, Message, Queue, Settlement
+from tq.records import Action, Delivery, Envelope, Message, Queue, Settlement
 from tq.testing.broker_kit import envelope, ids, settle
 from tq.testing.threads import at_once
 from tq.wire.ids import new_id
@@ -323,3 +323,15 @@ def test_many_may_send_to_a_new_quorum_queue_at_once(open_broker: Open, name: st
     answers = at_once([partial(send, broker, envelope(name, f"one-{n}")) for n, broker in enumerate(brokers)])
     assert answers == [[None]] * 6
     eventually(lambda: brokers[0].stats(name).ready == 6, "each of them once")
+
+
+def test_dead_letters_that_a_full_queue_refuses_stay_where_they_are(open_broker: Open) -> None:
+    broker = open_broker(Queue("full", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}))
+    for name in ("one", "two"):
+        send(broker, envelope("full", name))
+        with closing(broker.consumer(["full"], "c", lease=30)) as consumer:
+            (delivery,) = consumer.receive(1, 10.0)
+            consumer.settle([Settlement(delivery, Action.DEAD, reason="no")])
+    with pytest.raises(PublishError, match="its queue is full"):
+        broker.requeue_dead("full", [letter.id for letter in broker.dead_letters("full")])
+    assert (broker.stats("full").ready, len(broker.dead_letters("full"))) == (1, 1)

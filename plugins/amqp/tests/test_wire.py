@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.channel import Channel
-from tq_amqp.protocol.failures import Down
+from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.incoming import Incoming
 from tq_amqp.protocol.wire import Wire
 
@@ -111,3 +112,30 @@ def test_one_that_differs_in_a_byte_is_read_as_if_it_were_the_first(
         came = [each for each in [*one.deliveries, *two.deliveries] if each != FIRST]
         seen.append((down, came))
     assert seen[0] == seen[1]
+
+
+def test_numbers_of_channels_begin_anew_behind_the_last_that_the_server_allows(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    here, there = ends
+    wire = Wire(here)
+    wire.tuned(0.0, 0, 3)
+
+    def opened(number: int) -> Channel:
+        there.sendall(frame(1, number, m.method((20, 11), b"\0" * 4)))
+        return wire.channel(time.monotonic() + 30.0)
+
+    def close(channel: Channel) -> None:
+        there.sendall(frame(1, channel.number, m.method((20, 41))))
+        channel.close(time.monotonic() + 30.0)
+
+    first, stays = opened(1), opened(2)
+    close(first)
+    for number in (3, 1, 3, 1):
+        channel = opened(number)
+        assert channel.number == number
+        close(channel)
+    assert list(wire.channels) == [stays.number]
+    opened(3), opened(1)
+    with pytest.raises(Refused, match="all 3 channels"):
+        wire.channel(time.monotonic() + 30.0)

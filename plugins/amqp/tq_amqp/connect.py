@@ -117,7 +117,7 @@ class Connector:
         beat = round(heartbeat)
         frame_max = min(frame_max or 2**17, 2**17)
         wire.control.send(m.method(m.CONNECTION_TUNE_OK, _TUNE.pack(channels, frame_max, beat)))
-        wire.tuned(beat, frame_max)
+        wire.tuned(beat, frame_max, channels)
         wire.control.call(m.method(m.CONNECTION_OPEN, short(address.vhost), b"\0\0"), until)
 
     def _introduction(self) -> dict[str, object]:

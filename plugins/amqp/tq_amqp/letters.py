@@ -43,19 +43,24 @@ class DeadLetters:
     def requeue(self, outlet: Outlet, queue: str, ids: Collection[str], until: float) -> int:
         """Put these back into their queue."""
         chosen: list[tuple[int, Outgoing]] = []
+        refused: list[Exception] = []
 
         def choose(_: Channel, letter: DeadLetter, tag: int) -> None:
             if letter.id in ids:
                 chosen.append((tag, self._office.revive(letter)))
 
         def send(channel: Channel) -> None:
-            for error in outlet.publish([out for _, out in chosen], until):
-                if error is not None:
-                    raise error
-            for tag, _ in chosen:
-                channel.send(m.ack(tag))
+            answers = outlet.publish([out for _, out in chosen], until)
+            for (tag, _), error in zip(chosen, answers, strict=True):
+                if error is None:
+                    channel.send(m.ack(tag))
+                else:
+                    refused.append(error)
 
         self._each(outlet, queue, choose, until, send)
+        # Not before: what stays in the dead letters is given back at the end.
+        if refused:
+            raise refused[0]
         return len(chosen)
 
     def drop(self, outlet: Outlet, queue: str, ids: Collection[str], until: float) -> int:

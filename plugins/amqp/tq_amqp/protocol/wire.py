@@ -25,6 +25,7 @@ _MALFORMED = (struct.error, IndexError, ValueError, KeyError)
 _HEARTBEAT = _HEAD.pack(8, 0, 0) + _END
 _READ = 2**18
 _WRITE = 2**18
+_CHANNELS = 2**16 - 1
 
 
 class Wire:
@@ -43,6 +44,7 @@ class Wire:
         self._sent = self._received = time.monotonic()
         self._body = 2**17 - 8
         self._next = 0
+        self._most = _CHANNELS
         self.heartbeat = 0.0
         self.blocked = ""
         """Why the server takes no publishes at the moment."""
@@ -65,18 +67,29 @@ class Wire:
         """Seconds since the server was heard."""
         return time.monotonic() - self._received
 
-    def tuned(self, heartbeat: float, frame_max: int) -> None:
-        """What both sides agreed on."""
+    def tuned(self, heartbeat: float, frame_max: int, channel_max: int) -> None:
+        """What both sides agreed on; 0 for no limit."""
         self.heartbeat = heartbeat
+        self._most = channel_max or _CHANNELS
         self._body = (frame_max or 2**17) - 8
 
     def channel(self, until: float) -> Channel:
         """Open a channel. Raises `Down`, `Refused`."""
-        self._next += 1
-        made = Channel(self, self._next)
-        self.channels[self._next] = made
+        number = self._free_number()
+        made = Channel(self, number)
+        self.channels[number] = made
+        # What looks like a delivery on an earlier channel of this number must not go there.
+        self.alike = None
         made.call(m.channel_open(), until)
         return made
+
+    def _free_number(self) -> int:
+        """The next number that no channel has; after the last they begin anew."""
+        for _ in range(self._most):
+            self._next = self._next % self._most + 1
+            if self._next not in self.channels:
+                return self._next
+        raise Refused(504, f"all {self._most} channels of this connection are open")
 
     # -- out -----------------------------------------------------------------------------------------------
 
