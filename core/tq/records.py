@@ -49,9 +49,9 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
     `priority` is 0 to 9 with 9 the most urgent, or None where nobody asked. `delay` counts from the moment
     the store accepts the message, by the store's clock. `exchange` and `routing_key` matter only to brokers
-    that route; everybody else puts the message into `queue`. With `unique` a second publish of the same
-    `headers["id"]` is a no-op on brokers with `Cap.UNIQUE`. With a `lock` that another task has, the message is
-    not accepted (`Cap.LOCKS`).
+    that route; everybody else, and whoever finds neither, puts the message into `queue`. With `unique` a second
+    publish of the same `headers["id"]` is a no-op on brokers with `Cap.UNIQUE`. With a `lock` that another task
+    has, the message is not accepted (`Cap.LOCKS`).
     """
 
     message: Message

@@ -140,6 +140,9 @@ def test_a_call_that_names_no_queue_goes_where_its_exchange_would_lead_it() -> N
         ("theirs", "orders", "orders"),
     ]:
         assert router.route("t", (), {}, {"exchange": exchange, "routing_key": key}).queue == queue
+    assert router.route("t", (), {}, {}) == Route("default", "tasks", "task.#")
+    own = Router(queues=[QueueInfo("all", exchange_type="fanout")])
+    assert own.route("t", (), {}, {"queue": "all"}) == Route("all", "all")
 
 
 def test_an_object_with_a_name_may_stand_for_a_queue() -> None:

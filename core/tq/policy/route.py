@@ -38,6 +38,11 @@ class QueueInfo(msgspec.Struct, frozen=True):
     broadcast: bool = False
     exchange_type: str = "direct"
 
+    @property
+    def through(self) -> str:
+        """The exchange of messages for this queue; empty: they may go straight into it."""
+        return self.exchange or ("" if self.exchange_type == "direct" else self.name)
+
     def takes(self, exchange: str, key: str) -> bool:
         """Whether this exchange would lead a message with this routing key here."""
         if exchange != (self.exchange or self.name):
@@ -69,7 +74,7 @@ class Router:
         self._default = default_queue
         self._default_priority = default_priority
         self._steps = [_step(item, resolve) for item in _items(routes)]
-        self._plain = Route(default_queue, priority=default_priority)
+        self._plain = self._route("", {})
         self.by_name = all(isinstance(step, _Table) for step in self._steps)
         """Whether a route depends on the task's name and the options alone, never on the arguments."""
 
@@ -108,7 +113,7 @@ class Router:
         priority = chosen.get("priority", self._default_priority)
         return Route(
             queue,
-            chosen.get("exchange") or (declared.exchange if declared else ""),
+            chosen.get("exchange") or (declared.through if declared else ""),
             key or (declared.routing_key if declared else ""),
             priority,
         )

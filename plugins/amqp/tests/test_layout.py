@@ -175,6 +175,14 @@ def test_a_fanout_exchange_gives_each_of_its_queues_a_copy(open_broker: Open) ->
     assert (broker.stats("one").ready, broker.stats("two").ready) == (1, 1)
 
 
+def test_what_is_for_a_queue_alone_does_not_reach_the_others_of_its_exchange(open_broker: Open) -> None:
+    broker = open_broker(Queue("one", "all", "fanout"), Queue("two", "all", "fanout"))
+    broker.consumer(["one", "two"], "declares", lease=30).close()
+    assert send(broker, envelope("one", "again"), envelope("one", "later", delay=0.2)) == [None, None]
+    eventually(lambda: broker.stats("one").ready == 2, "both")
+    assert broker.stats("two").ready == 0
+
+
 def test_what_no_queue_takes_is_an_error_of_its_own(open_broker: Open) -> None:
     broker = open_broker(Queue("news", "events", "topic", "news.#"))
     lost, fine = send(

@@ -130,6 +130,9 @@ class Office:
 
     def _targets(self, envelope: Envelope) -> list[tuple[str, str]]:
         """Celery sends past direct exchanges: the default exchange leads to the queue itself."""
+        if not (envelope.exchange or envelope.routing_key):
+            # What is tried again would reach the other queues of its exchange once more.
+            return [("", envelope.queue)]
         queue = self._topology.queue(envelope.queue)
         exchange = envelope.exchange or queue.exchange
         kind = self._topology.exchange_type(exchange) or queue.exchange_type
