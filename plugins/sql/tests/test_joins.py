@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tq.records import Delivery, Envelope, Message, Settlement, TaskMeta
+from tq.errors import EncodeError
+from tq.records import Action, Delivery, Envelope, Message, Settlement, TaskMeta
 from tq.wire.json import JsonSerializer
 from tq_sql import SqlBackend, SqlBroker
 
@@ -76,6 +77,38 @@ def test_a_result_that_cannot_be_written_makes_a_dead_letter_and_spoils_nothing_
     assert "cannot be stored" in letter.reason
     assert set(backend.get(["a", "b"])) == {"a"}
     consumer.close()
+
+
+@pytest.mark.parametrize("said", ["a\0b", "a\ud800b"], ids=["NUL", "half a pair"])
+def test_what_an_exception_says_never_keeps_its_task_from_ending(
+    broker: SqlBroker, backend: SqlBackend, said: str
+) -> None:
+    assert broker.joins(backend)
+    consumer = broker.consumer(["q"], "c", lease=60.0)
+    send(broker, "a", "b", "c")
+    first, second, third = consumer.receive(3, 1.0)
+    failed = Settlement(first, result=TaskMeta("a", "FAILURE", said, traceback=said))
+    assert consumer.settle([failed, Settlement(second, Action.DEAD, reason=said)]) == [True, True]
+    meta = backend.get(["a"])["a"]
+    (letter,) = broker.dead_letters("q")
+    assert (meta.result, meta.traceback) == (said, letter.reason)
+    assert letter.reason in ("a\\x00b", "a\\ud800b")
+    # Nor does a message that cannot be sent spoil what is settled with it, again and again.
+    follow_up = Envelope(Message({"id": "d", "task": "t"}, {}, b"[]"), said)
+    assert consumer.settle([Settlement(third, publish=(follow_up,))]) == [True]
+    assert len(broker.dead_letters("q")) == 2
+    consumer.close()
+
+
+def test_a_result_that_the_server_does_not_take_is_refused_before_it_hangs_up(mariadb_url: str) -> None:
+    backend = SqlBackend(mariadb_url, serializer=JsonSerializer())
+    backend.prepare()
+    largest = backend._database.dialect.largest
+    assert largest is not None
+    with pytest.raises(EncodeError, match="max_allowed_packet"):
+        backend.store([TaskMeta("small", "SUCCESS"), TaskMeta("large", "SUCCESS", "x" * largest)])
+    assert backend.get(["small", "large"]) == {}
+    backend.close()
 
 
 def test_without_joining_a_settlement_leaves_results_alone(broker: SqlBroker, backend: SqlBackend) -> None:

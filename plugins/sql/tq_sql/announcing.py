@@ -14,7 +14,7 @@ from tq.records import Channel, Notice
 from tq.wire.envelope import pack_notice
 from tq_sql.bell import Bell, PollingBell
 from tq_sql.dialects import Dialect, clock
-from tq_sql.tables import NAME_LENGTH, Tables
+from tq_sql.tables import NAME_LENGTH, Tables, is_storable
 
 KEPT: Final = 60.0
 """Seconds that an announcement is there."""
@@ -109,4 +109,6 @@ def _row(notice: Notice, largest: int | None) -> Row:
     for name in (notice.channel.name, notice.routing_key):
         if len(name) > NAME_LENGTH:
             raise EncodeError(f"the name {name[:50]!r}... has more than {NAME_LENGTH} characters")
+        if not is_storable(name):
+            raise EncodeError(f"the name {name!r} holds what text in a database cannot")
     return {"channel": notice.channel.name, "routing_key": notice.routing_key, "payload": payload}

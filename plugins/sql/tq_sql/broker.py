@@ -33,7 +33,7 @@ from tq_sql.checkup import check_up
 from tq_sql.consumer import SqlConsumer
 from tq_sql.database import FAILURES, Database, Session
 from tq_sql.enqueue import GuestInlet, Own
-from tq_sql.faults import broker_faults, is_about_data
+from tq_sql.faults import broker_faults, is_about_data, refused
 from tq_sql.inspection import Inspection
 from tq_sql.options import SqlOptions
 from tq_sql.parcels import Parcel, queues_of, wrap
@@ -114,7 +114,7 @@ class SqlBroker(Broker):
             if not is_about_data(exc.__cause__) or own_transaction.get() is not None:
                 raise
             if len(parcels) == 1:
-                errors[next(iter(parcels))] = _refused(exc)
+                errors[next(iter(parcels))] = refused(exc)
             else:
                 self._put_singly(batch, parcels, errors, deadline)
         return errors
@@ -172,7 +172,7 @@ class SqlBroker(Broker):
             except BrokerError as exc:
                 if not is_about_data(exc.__cause__):
                     raise
-                errors[at] = _refused(exc)
+                errors[at] = refused(exc)
 
     # -- consumers -----------------------------------------------------------------------------------------
 
@@ -330,9 +330,3 @@ class SqlBroker(Broker):
 
     def close(self) -> None:
         self._database.close()
-
-
-def _refused(exc: BrokerError) -> PublishError:
-    error = PublishError(str(exc), url=exc.url)
-    error.__cause__ = exc
-    return error

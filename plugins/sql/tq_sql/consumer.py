@@ -15,6 +15,7 @@ from tq.records import Action, Delivery, Settlement
 from tq_sql.bell import Interrupt, Waiter
 from tq_sql.database import FAILURES, Session
 from tq_sql.deliveries import in_order
+from tq_sql.faults import is_about_data, refused
 from tq_sql.settling import Closing, close_up, new_in
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ class SqlConsumer(Consumer):
             settled, rows = self._settle_and_claim(batch, limit, wait)
         except LeaseLost:
             raise
-        except BrokerError:
+        except BrokerError as exc:
             self._doubt = True
+            if batch and is_about_data(exc.__cause__):
+                # Trying again would not help: whoever called finds out which of them it is.
+                raise refused(exc) from exc
             raise
         self._known.difference_update(int(settlement.delivery.receipt) for settlement in batch)
         self._known.update(int(row.receipt) for row in rows)

@@ -23,7 +23,7 @@ from tq_sql.urls import Address
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-FAILURES = (SQLAlchemyError, OSError)
+FAILURES = (SQLAlchemyError, OSError, UnicodeError)
 
 
 class Database:

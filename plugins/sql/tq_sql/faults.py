@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import exc as sa_exc
 
-from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable
+from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, PublishError
 from tq.options import mask_url
 
 AGAIN = frozenset({"40001", "40P01", "55P03", 1205, 1213})
@@ -129,7 +129,14 @@ def reason(exc: BaseException) -> str:
 
 def is_about_data(exc: BaseException | None) -> bool:
     """Whether the store refused a value, rather than the user or the whole statement."""
-    return isinstance(exc, (sa_exc.DataError, sa_exc.IntegrityError))
+    return isinstance(exc, (sa_exc.DataError, sa_exc.IntegrityError, UnicodeError))
+
+
+def refused(exc: BrokerError) -> PublishError:
+    """The error of a message, or of what follows from one, that the store does not take."""
+    error = PublishError(str(exc), url=exc.url)
+    error.__cause__ = exc
+    return error
 
 
 def is_about_structure(exc: BaseException) -> bool:

@@ -15,7 +15,7 @@ from tq_sql.dialects import Dialect, asked, clock
 from tq_sql.direct import rows_of
 from tq_sql.locks import Locks
 from tq_sql.settling import REASON_LENGTH
-from tq_sql.tables import DEAD, DELAYED, LENT, READY, Tables
+from tq_sql.tables import DEAD, DELAYED, LENT, READY, Tables, storable
 
 
 class Leases:
@@ -165,7 +165,11 @@ class Leases:
                 sa.update(self._messages)
                 .where(doomed)
                 .values(
-                    state=DEAD, holder=None, due_at=None, died_at=self._now, reason=reason[:REASON_LENGTH]
+                    state=DEAD,
+                    holder=None,
+                    due_at=None,
+                    died_at=self._now,
+                    reason=storable(reason)[:REASON_LENGTH],
                 ),
                 values,
             )

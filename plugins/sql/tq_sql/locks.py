@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from tq.records import Lock
 from tq_sql.dialects import Dialect, asked, clock
-from tq_sql.tables import Tables
+from tq_sql.tables import Tables, is_storable
 
 Held = tuple[str, Lock]
 """A queue, and a lock in it."""
@@ -57,7 +57,8 @@ class Locks:
 
     def end(self, conn: Connection, held: Iterable[Held]) -> None:
         """End these, where they are their owners' still."""
-        ends = sorted((_name(queue, lock), lock.owner) for queue, lock in held)
+        # No other owner was let in.
+        ends = sorted((_name(queue, lock), lock.owner) for queue, lock in held if is_storable(lock.owner))
         if ends:
             conn.execute(self._end, [{"lock_name": name, "lock_owner": owner} for name, owner in ends])
 
@@ -68,4 +69,4 @@ class Locks:
 
 def _name(queue: str, lock: Lock) -> str:
     """Of a length that a key may have, whatever queue and key are."""
-    return hashlib.sha256(f"{queue}\0{lock.key}".encode()).hexdigest()
+    return hashlib.sha256(f"{queue}\0{lock.key}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -13,7 +13,7 @@ from tq.records import Envelope, Lock
 from tq.wire.envelope import pack
 from tq_sql.dialects import Dialect, Ready, clock
 from tq_sql.locks import Locks
-from tq_sql.tables import DELAYED, NAME_LENGTH, Tables
+from tq_sql.tables import DELAYED, NAME_LENGTH, Tables, is_storable
 
 UNIQUE_FOR = 86400.0
 """Seconds for which a second publish of one id is a no-op."""
@@ -40,8 +40,13 @@ def wrap(envelope: Envelope, largest: int | None = None) -> Parcel:
     queue = envelope.queue
     if not 0 < len(queue) <= NAME_LENGTH:
         raise PublishError(f"a queue's name has 1 to {NAME_LENGTH} characters, not {len(queue)}")
+    task_id = envelope.message.headers.get("id") if envelope.unique else None
+    for name in (queue, task_id, envelope.lock and envelope.lock.owner):
+        if isinstance(name, str) and not is_storable(name):
+            raise PublishError(
+                f"cannot publish to queue {queue!r}: {name!r} holds what text in a database cannot"
+            )
     try:
-        queue.encode()
         payload = pack(envelope)
     except (EncodeError, UnicodeError) as exc:
         raise PublishError(f"cannot publish to queue {queue!r}: {exc}") from exc
@@ -49,7 +54,6 @@ def wrap(envelope: Envelope, largest: int | None = None) -> Parcel:
         raise PublishError(
             f"a message of {len(payload)} bytes is larger than the server takes; raise its max_allowed_packet"
         )
-    task_id = envelope.message.headers.get("id") if envelope.unique else None
     return Parcel(
         queue,
         lane_of(envelope.priority),

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import mysql
 from tq.contracts import Serializer
 from tq.errors import DecodeError, EncodeError
 from tq.records import TaskMeta
+from tq_sql.tables import is_storable, storable
 
 TASK_ID_LENGTH: Final = 155
 _BLOBS: Final = ("result", "children", "args", "kwargs", "stamps")
@@ -67,21 +68,28 @@ def to_row(meta: TaskMeta, serializer: Serializer) -> dict[str, Any]:
     """The row of a document. Raises `EncodeError` for what no row can hold."""
     if len(meta.task_id) > TASK_ID_LENGTH:
         raise EncodeError(f"a task id has at most {TASK_ID_LENGTH} characters here, not {len(meta.task_id)}")
+    if not is_storable(meta.task_id):
+        raise EncodeError(f"the task id {meta.task_id!r} holds what text in a database cannot")
     return {
         "task_id": meta.task_id,
-        "status": meta.status[:50],
+        "status": _text(meta.status, 50),
         "result": serializer.dumps(meta.result),
         "date_done": _to_utc(meta.date_done),
-        "traceback": meta.traceback,
+        "traceback": _text(meta.traceback),
         "children": serializer.dumps(meta.children) if meta.children else None,
-        "name": meta.name and meta.name[:155],
+        "name": _text(meta.name, 155),
         "args": None if meta.args is None else serializer.dumps(meta.args),
         "kwargs": None if meta.kwargs is None else serializer.dumps(meta.kwargs),
-        "worker": meta.worker and meta.worker[:155],
+        "worker": _text(meta.worker, 155),
         "retries": meta.retries,
-        "queue": meta.queue and meta.queue[:155],
+        "queue": _text(meta.queue, 155),
         "stamps": _family(meta, serializer),
     }
+
+
+def _text(value: str | None, length: int | None = None) -> str | None:
+    """What an exception says may be anything, and its task has ended all the same."""
+    return value and storable(value)[:length]
 
 
 def _family(meta: TaskMeta, serializer: Serializer) -> bytes | None:

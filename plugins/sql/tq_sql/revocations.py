@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from tq.records import Revocation
 from tq_sql.dialects import Dialect, clock
-from tq_sql.tables import NAME_LENGTH, Tables
+from tq_sql.tables import NAME_LENGTH, Tables, is_storable
 
 
 class Revocations:
@@ -39,7 +39,7 @@ class Revocations:
         """Remember these, each in place of an older one of its task."""
         conn.execute(self._alone).all()
         for one in batch:
-            if len(one.task_id) > NAME_LENGTH:
+            if len(one.task_id) > NAME_LENGTH or not is_storable(one.task_id):
                 continue  # no message with such an id was accepted
             conn.execute(self._forget, {"old": one.task_id})
             conn.execute(

@@ -14,7 +14,7 @@ from tq.records import Action, Lock, Settlement, TaskMeta
 from tq_sql.dialects import Dialect, clock
 from tq_sql.locks import Locks
 from tq_sql.parcels import Inlet, Parcel, wrap
-from tq_sql.tables import DEAD, DELAYED, READY, Tables
+from tq_sql.tables import DEAD, DELAYED, READY, Tables, storable
 
 REASON_LENGTH = 4000
 
@@ -165,7 +165,7 @@ class Outlet:
         if later:
             conn.execute(self._later, later)
         dead = [
-            {"receipt": c.receipt, "me": me, "why": c.reason[:REASON_LENGTH]}
+            {"receipt": c.receipt, "me": me, "why": storable(c.reason)[:REASON_LENGTH]}
             for c in batch
             if c.action is Action.DEAD
         ]

@@ -27,6 +27,16 @@ DEAD: Final = sa.literal_column("3", sa.SmallInteger)
 NAME_LENGTH: Final = 255
 
 
+def storable(text: str) -> str:
+    """Text as each of these databases takes it: PostgreSQL has no NUL, and half a surrogate pair has no bytes."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def is_storable(text: str) -> bool:
+    """Whether a name can be kept as it is."""
+    return storable(text) == text
+
+
 class Name(TypeDecorator[str]):
     """Exact text. MySQL's text types ignore case or trailing blanks in comparisons; bytes do not."""
 

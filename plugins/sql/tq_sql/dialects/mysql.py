@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.engine import Connection, Engine
 
+from tq.errors import EncodeError
 from tq_sql.bell import Bell, PollingBell
 from tq_sql.dialects.base import Claim, Dialect, Ready
 from tq_sql.direct import change, rows_of
@@ -44,6 +45,7 @@ class Mysql(Dialect):
             },
         )
         event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "before_cursor_execute", self._measure)
         return engine
 
     def _connect(self, dialect: Any, record: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -62,6 +64,20 @@ class Mysql(Dialect):
         connection = PatientConnection(*args, **{**kwargs, "init_command": setting, **limits})
         connection.be_patient(self.patience, ends)
         return connection
+
+    def _measure(
+        self, conn: Any, cursor: Any, statement: str, values: Any, context: Any, executemany: bool
+    ) -> None:
+        """A larger row makes the server hang up, and whoever stores it would try again for ever."""
+        if self.largest is None:
+            return
+        for row in values if executemany else (values,):
+            found = row.values() if isinstance(row, dict) else row
+            size = sum(len(value) for value in found if isinstance(value, (str, bytes)))
+            if size > self.largest:
+                raise EncodeError(
+                    f"{size} bytes in one row are more than the server takes; raise its max_allowed_packet"
+                )
 
     def started(self, conn: Connection) -> None:
         # A larger packet makes the server hang up, and nobody knows why.
