@@ -46,6 +46,17 @@ def test_queue_objects_of_kombu_are_read_by_their_attributes() -> None:
     )
 
 
+def test_limits_of_kombus_queues_become_arguments_and_what_has_no_place_is_refused() -> None:
+    exchange = SimpleNamespace(name="", type="direct")
+    limits = {"expires": 3600.0, "message_ttl": 1.5, "max_length": 7, "max_length_bytes": None}
+    theirs = {"name": "a", "exchange": exchange, "routing_key": "", "durable": True, "auto_delete": False}
+    arguments = {"x-expires": 3_600_000, "x-message-ttl": 1500, "x-max-length": 7}
+    assert queues([SimpleNamespace(**theirs, **limits)]) == (Queue("a", queue_arguments=arguments),)
+    for other in ({"durable": False}, {"auto_delete": True}, {"bindings": {"one"}}):
+        with pytest.raises(ImproperlyConfigured, match=f"'a' has {next(iter(other))}"):
+            queues([SimpleNamespace(**{**theirs, **other})])
+
+
 def test_a_broadcast_is_written_in_any_form_and_read_from_kombus() -> None:
     theirs = SimpleNamespace(
         name="bcast.5f1e",

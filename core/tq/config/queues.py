@@ -13,6 +13,14 @@ from tq.records import Queue
 __all__ = ["Broadcast", "Queue", "read_queues"]
 
 _FANOUT = "fanout"
+_LIMITS = (
+    ("expires", "x-expires", 1000),
+    ("message_ttl", "x-message-ttl", 1000),
+    ("max_length", "x-max-length", 1),
+    ("max_length_bytes", "x-max-length-bytes", 1),
+)
+"""Attributes of kombu's queues, in seconds, and the arguments that servers know, in milliseconds."""
+_UNLIKE = (("durable", False), ("exclusive", True), ("auto_delete", True))
 
 
 def Broadcast(
@@ -83,6 +91,8 @@ def _attributes(queue: Any) -> dict[str, Any]:
     exchange, alias = getattr(queue, "exchange", ""), getattr(queue, "alias", None)
     # Of kombu's queues only a `Broadcast` is called otherwise than its queue on the server.
     each = getattr(exchange, "type", "") == _FANOUT and alias is not None
+    if not each:
+        _refuse_what_has_no_place(queue)
     return {
         "name": alias if each else queue.name,
         "exchange": exchange,
@@ -90,8 +100,24 @@ def _attributes(queue: Any) -> dict[str, Any]:
         "routing_key": getattr(queue, "routing_key", "") or "",
         "broadcast": each,
         "max_priority": getattr(queue, "max_priority", None),
-        "queue_arguments": getattr(queue, "queue_arguments", None) or {},
+        "queue_arguments": {**(getattr(queue, "queue_arguments", None) or {}), **_limits(queue)},
     }
+
+
+def _limits(queue: Any) -> dict[str, Any]:
+    """The arguments that kombu's queues have names of their own for."""
+    found = {argument: (getattr(queue, name, None), unit) for name, argument, unit in _LIMITS}
+    return {argument: int(value * unit) for argument, (value, unit) in found.items() if value is not None}
+
+
+def _refuse_what_has_no_place(queue: Any) -> None:
+    unlike = [f"{name}={value}" for name, value in _UNLIKE if getattr(queue, name, not value) is value]
+    if getattr(queue, "bindings", None):
+        unlike.append("bindings")
+    if unlike:
+        raise ValueError(
+            f"queues that last, each with one exchange and routing_key; {queue.name!r} has {', '.join(unlike)}"
+        )
 
 
 def _exchange(value: Any) -> Any:
