@@ -149,7 +149,8 @@ class Store:
 
     def _errors(self) -> tuple[type[Exception], ...]:
         known = self._import("botocore.exceptions")
-        return known.BotoCoreError, known.ClientError
+        # OSError: a `credential_process` that cannot be started.
+        return known.BotoCoreError, known.ClientError, OSError
 
     def _make(self) -> Any:
         options, place = self._options, self.place

@@ -188,9 +188,8 @@ class SqsConsumer(Consumer):
             first = self._request(queue, min(limit, PER_BATCH), seconds)
             self._hold(queue, first)
             if len(first) == PER_BATCH and not queue.fifo:
-                self._server.each(more, _tens(limit - PER_BATCH))
-        except (TQError, LookupError, RuntimeError, ValueError) as exc:
-            # `receive` raises it.
+                self._server.each(more, _tens(limit - PER_BATCH), outer=True)
+        except Exception as exc:  # noqa: BLE001 - `receive` raises it; without its thread a queue would be read no more
             self._error = self._again(queue) if is_missing(exc) else exc
 
     def _again(self, queue: Queue) -> TQError:

@@ -154,7 +154,12 @@ class Holding:
     def keep(self) -> None:
         """Lengthen the time of all that was not lengthened for a third of it."""
         now, visibility = time.monotonic(), self.visibility
-        due = [lent for lent in self.all() if lent.until - now < visibility * 0.7]
+        # What SQS lends no longer, others may have: to end its time again would take it from them.
+        due = [
+            lent
+            for lent in self.all()
+            if lent.until - now < visibility * 0.7 and _longest(lent, now, visibility) > 0
+        ]
         with self._turn:
             # Some of it may have been settled while others had their turn.
             held = {lent.number for lent in self.all()}

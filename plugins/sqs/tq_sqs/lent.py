@@ -92,10 +92,10 @@ class Lent:
 
     def copy(self, delay: float = 0.0) -> Parcel:
         """The same message as a new one, which comes after `delay` seconds."""
-        attributes = {name: value for name, value in self.attributes.items() if name not in (ATTEMPT, DELAY)}
-        if self.alone and not self.queue.fifo:
-            attributes[ATTEMPT] = messages.number_attribute(self.attempts)
-        return Parcel(self.body, attributes, delay, self.group)
+        others = {name: value for name, value in self.attributes.items() if name not in (ATTEMPT, DELAY)}
+        marked = self.alone and not self.queue.fifo
+        own = {ATTEMPT: messages.number_attribute(self.attempts)} if marked else {}
+        return Parcel(self.body, messages.fitting(self.body, own, others), delay, self.group)
 
 
 def read_answer(queue: Queue, answer: dict[str, Any], visibility: float, latest: float) -> list[Lent]:

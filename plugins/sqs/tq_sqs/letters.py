@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Sequence
 
-from tq.errors import BrokerError
-from tq.records import DeadLetter
+from tq.errors import BrokerError, PublishError
+from tq.records import DeadLetter, Undecodable
 from tq.wire.ids import new_id
 from tq_sqs import messages, scan
 from tq_sqs.lent import Lent
-from tq_sqs.messages import ATTEMPT, DELAY, QUEUE, REASON, Parcel
+from tq_sqs.messages import ATTEMPT, DELAY, QUEUE, REASON, Parcel, group_of
 from tq_sqs.queues import Queue, Queues
 from tq_sqs.scan import Message
 from tq_sqs.sending import Sender
@@ -49,6 +49,9 @@ class Letters:
         for (lent, _), answer in zip(held, answers, strict=True):
             lent.moved = answer is None
         for answer in answers:
+            if isinstance(answer, PublishError):
+                # Not what the task left is refused, but what has no other place to go: who settles has to wait.
+                raise BrokerError(f"a dead letter is refused: {answer}", url=answer.url) from answer
             if answer is not None:
                 raise answer
 
@@ -117,19 +120,21 @@ class Letters:
 
 
 def _letter(lent: Lent, reason: str) -> Parcel:
-    attributes = {name: value for name, value in lent.attributes.items() if name not in _OWN}
-    attributes[QUEUE] = messages.text_attribute(lent.queue.name)
-    if reason:
-        attributes[REASON] = messages.text_attribute(reason[:_LONGEST_REASON])
+    others = {name: value for name, value in lent.attributes.items() if name not in _OWN}
+    own = {QUEUE: messages.text_attribute(lent.queue.name)}
     if lent.attempt:
-        attributes[ATTEMPT] = messages.number_attribute(lent.attempt)
+        own[ATTEMPT] = messages.number_attribute(lent.attempt)
+    if reason:
+        own[REASON] = messages.text_attribute(reason[:_LONGEST_REASON])
     # A group of its own: SQS lends no second message of a FIFO group, and so could not list them.
-    return Parcel(lent.body, attributes, group=new_id() if lent.queue.fifo else "")
+    group = new_id() if lent.queue.fifo else ""
+    return Parcel(lent.body, messages.fitting(lent.body, own, others), group=group)
 
 
 def _revived(message: Message) -> Parcel:
     attributes = {k: v for k, v in messages.attributes_of(message).items() if k not in _OWN}
-    return Parcel(message["Body"], attributes)
+    task = messages.read(message["Body"])[0]
+    return Parcel(message["Body"], attributes, group="" if isinstance(task, Undecodable) else group_of(task))
 
 
 def _read(message: Message, name: str) -> DeadLetter:

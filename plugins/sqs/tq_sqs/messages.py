@@ -32,6 +32,9 @@ LONGEST_DELAY = 900
 LARGEST = 1_048_576
 """Bytes of one message with its attributes, and of one batch."""
 PER_BATCH = 10
+_MOST_ATTRIBUTES = 10
+_DELAY_SIZE = 64
+"""Bytes that `tq-delay` takes, at most."""
 _DEFAULT_GROUP = "default"
 _GROUP = "MessageGroupId"
 _DEDUPLICATION = "MessageDeduplicationId"
@@ -51,13 +54,7 @@ class Parcel(msgspec.Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes as SQS counts them."""
-        return len(self.body.encode()) + sum(
-            len(name.encode())
-            + len(str(value.get("DataType", "")).encode())
-            + len(str(value.get("StringValue", "")).encode())
-            + len(value.get("BinaryValue", b""))
-            for name, value in self.attributes.items()
-        )
+        return len(self.body.encode()) + sum(_size(*each) for each in self.attributes.items())
 
     def entry(self, number: int, *, fifo: bool) -> dict[str, Any]:
         """The entry of a batch request."""
@@ -85,14 +82,40 @@ def parcel_of(envelope: Envelope, *, base64_body: bool) -> Parcel:
     message = envelope.message
     raw = pack(envelope)
     body = base64.b64encode(raw).decode() if base64_body else raw.decode()
-    named = {**message.headers, **message.properties}
     task_id = str(message.headers.get("id", "")) if envelope.unique else ""
     return Parcel(
         body,
         delay=max(0.0, envelope.delay),
-        group=str(named.get(_GROUP) or ""),
-        deduplication=str(named.get(_DEDUPLICATION) or task_id),
+        group=group_of(message),
+        deduplication=_named(message, _DEDUPLICATION) or task_id,
     )
+
+
+def group_of(message: Message) -> str:
+    """The group that a message asks for, or empty."""
+    return _named(message, _GROUP)
+
+
+def _named(message: Message, name: str) -> str:
+    return str(message.properties.get(name, message.headers.get(name)) or "")
+
+
+def fitting(body: str, own: Attributes, others: Attributes) -> Attributes:
+    """As many of these attributes as SQS takes beside a body and a delay, `own` first. What others sent may have as many, and
+    be as long, as SQS allows: a copy that says one thing more would be refused, now and ever."""
+    found: Attributes = {}
+    room = LARGEST - _DELAY_SIZE - len(body.encode())
+    for name, value in {**own, **others}.items():
+        size = _size(name, value)
+        if size <= room and len(found) < _MOST_ATTRIBUTES - 1:
+            found[name] = value
+            room -= size
+    return found
+
+
+def _size(name: str, value: dict[str, Any]) -> int:
+    texts = (name, str(value.get("DataType", "")), str(value.get("StringValue", "")))
+    return sum(len(text.encode()) for text in texts) + len(value.get("BinaryValue", b""))
 
 
 def raw_of(body: str) -> bytes:

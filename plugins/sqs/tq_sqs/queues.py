@@ -183,7 +183,10 @@ def is_missing(exc: Exception) -> bool:
 
 def not_yet(queue: Queue, url: str) -> BrokerUnavailable:
     """A queue that was made or found is not there: SQS needs up to a second, or somebody removes it."""
-    return BrokerUnavailable(f"queue {queue.name!r} at {url} is not there; try again in a second", url=url)
+    advice = f"check {queue.url!r} in predefined_queues, or " if queue.owner else ""
+    return BrokerUnavailable(
+        f"queue {queue.name!r} at {url} is not there; {advice}try again in a second", url=url
+    )
 
 
 def _code(exc: BrokerError) -> str:

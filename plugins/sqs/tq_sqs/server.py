@@ -42,7 +42,7 @@ class Server:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, float], Any] = {}
         self._sessions: dict[str, Any] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[bool, ThreadPoolExecutor] = {}
         self.pace = 0.0
         """Seconds that SQS takes for an answer of late, not counting what it was asked to wait."""
 
@@ -50,8 +50,8 @@ class Server:
         """Close connections."""
         with self._lock:
             clients, self._clients = self._clients, {}
-            pool, self._pool = self._pool, None
-        if pool is not None:
+            pools, self._pools = self._pools, {}
+        for pool in pools.values():
             pool.shutdown(wait=False)
         for client in clients.values():
             client.close()
@@ -68,7 +68,8 @@ class Server:
             client = self._client(owner, seconds)
             began = time.monotonic()
             answer: dict[str, Any] = getattr(client, operation)(**arguments)
-        except (botocore.BotoCoreError, botocore.ClientError) as exc:
+        except (botocore.BotoCoreError, botocore.ClientError, OSError) as exc:
+            # OSError: a `credential_process` that cannot be started.
             raise self.fail(exc, doing) from exc
         self.took(time.monotonic() - began - arguments.get("WaitTimeSeconds", 0))
         return answer
@@ -81,14 +82,18 @@ class Server:
         except botocore.BotoCoreError as exc:
             raise self.fail(exc, "connect") from exc
 
-    def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """`work` on all items, several at once; the first error is raised when all are done."""
+    def each(self, work: Callable[[T], R], items: Sequence[T], *, outer: bool = False) -> list[R]:
+        """`work` on all items, several at once; the first error is raised when all are done.
+
+        `outer`: the work calls `each` itself, or waits for who does. It has threads of its own, or all of them might wait
+        for what none of them is left to do.
+        """
         if len(items) < 2:
             return [work(item) for item in items]
         with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(_AT_ONCE, "tq-sqs")
-            futures = [self._pool.submit(work, item) for item in items]
+            if outer not in self._pools:
+                self._pools[outer] = ThreadPoolExecutor(_AT_ONCE, "tq-sqs")
+            futures = [self._pools[outer].submit(work, item) for item in items]
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             raise errors[0]
