@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
-from tq import TQ
+from tq import TQ, chord
 from tq.errors import ImproperlyConfigured
-from tq_sql import enqueue_with
+from tq_sql import enqueue_with, upgrade
+from tq_sql.enqueue import _place
 
 DATABASES = ["sqlite", "postgres", "mariadb"]
 
@@ -45,8 +46,8 @@ def engine(url: str) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def make_app(url: str) -> TQ:
-    app = TQ("shop", broker=url, set_as_current=False)
+def make_app(url: str, backend: str | None = None) -> TQ:
+    app = TQ("shop", broker=url, backend=backend, set_as_current=False)
     app.task(name="ship")(ship)
     return app
 
@@ -162,6 +163,37 @@ def test_a_waiting_worker_hears_of_the_commit(app: TQ, engine: sa.Engine) -> Non
         app.send_task("ship", (1,))
     assert len(consumer.receive(1, 30.0)) == 1
     consumer.close()
+
+
+def test_a_chord_is_sent_while_the_own_transaction_holds_the_lock_of_the_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"sqlite:///{tmp_path}/shop.db"
+    upgrade(url)
+    engine = sa.create_engine(url)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+    with make_app(url, f"db+{url}?socket_timeout=1") as app:
+        each = app.signature("ship", args=(1,))
+        for commits in (False, True):
+            with Session(engine) as session:
+                order(session, 1)
+                with enqueue_with(session):
+                    chord([each, each], app.signature("ship")).apply_async()
+                session.commit() if commits else session.rollback()
+            assert ready(app) == 2 * commits
+    with engine.connect() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM tq_groups").scalar_one() == 1
+    engine.dispose()
+    assert not caplog.records
+
+
+def test_two_servers_on_one_machine_are_two_places() -> None:
+    one, two, three = (
+        sa.engine.make_url(f"postgresql://{where}")
+        for where in ("/shop?host=h&port=1", "h:2/shop", "h:1/shop")
+    )
+    assert _place(one) == _place(three) != _place(two)
 
 
 def test_another_broker_is_refused_and_nothing_is_sent(engine: sa.Engine, tmp_path: Path) -> None:

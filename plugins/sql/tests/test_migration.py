@@ -80,6 +80,8 @@ def test_newer_tables_are_refused(url: str, engine: sa.Engine) -> None:
         conn.exec_driver_sql("UPDATE tq_schema SET version = 99")
     with pytest.raises(BrokerError, match=r"of version 99, and this tq-sql knows 3: install"):
         SqlBroker(url).publish([envelope("new")], timeout=30)
+    with pytest.raises(BrokerError, match=r"of version 99, and this tq-sql knows 3: install"):
+        upgrade(url)
 
 
 def test_the_command_makes_and_upgrades(url: str, engine: sa.Engine) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from psycopg.errors import DeadlockDetected, SerializationFailure, UndefinedTable
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from tests.services.mariadb import MariadbServer
@@ -87,6 +88,23 @@ def test_a_server_that_is_missing_is_told_from_one_that_refuses(scheme: str, fre
         assert "the server cannot be reached" in str(error)
         assert "check that it runs and that host and port are right" in str(error)
         assert "s3cret" not in str(error)
+
+
+def test_a_missing_table_is_not_taken_for_a_missing_database() -> None:
+    for missing in (
+        ProgrammingError("", {}, Exception(1146, "Table 'shop.tq_messages' doesn't exist")),
+        ProgrammingError("", {}, UndefinedTable('relation "tq_messages" does not exist')),
+        OperationalError("", {}, Exception("no such table: tq_messages")),
+    ):
+        assert "a table of tq is missing" in str(broker_faults("mysql://h/d").translate(missing))
+    said = str(broker_faults("postgresql://h/d").translate(OSError('FATAL: role "guest" does not exist')))
+    assert "refused the user or the password" in said
+
+
+def test_a_conflict_that_did_not_end_may_be_tried_again() -> None:
+    for conflict in (Exception(1213, "Deadlock found"), DeadlockDetected(), SerializationFailure()):
+        error = broker_faults("mysql://h/d").translate(OperationalError("", {}, conflict))
+        assert isinstance(error, BrokerUnavailable)
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,23 @@ def test_a_database_that_does_not_exist_is_named_as_the_cause(
             SqlBroker(server.url_of("nowhere")).publish([envelope("one")], timeout=4.0)
 
 
+def test_what_a_database_has_by_default_does_not_hinder_names_and_transactions(postgres_url: str) -> None:
+    name = sa.engine.make_url(postgres_url).database
+    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable")
+    engine.dispose()
+    broker = SqlBroker(f"{postgres_url}?application_name=shop", {"table_prefix": "Shop_"})
+    assert broker.publish([envelope("one")], timeout=30.0) == [None]
+    for setting, expected in (("transaction_isolation", "read committed"), ("application_name", "shop")):
+        ask = sa.text(f"SHOW {setting}")
+        assert broker._database.transact(lambda conn, ask=ask: conn.execute(ask).scalar()) == expected  # type: ignore[misc]
+    consumer = broker.consumer(["q"], "c", lease=60.0)
+    assert len(consumer.receive(1, 0.0)) == 1
+    consumer.close()
+    broker.close()
+
+
 def test_a_message_larger_than_the_server_takes_spoils_only_itself(mariadb_url: str) -> None:
     broker = SqlBroker(mariadb_url)
     answer = broker.publish([envelope("good"), envelope("large", size=40_000_000)], timeout=20.0)

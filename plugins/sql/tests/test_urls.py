@@ -69,6 +69,17 @@ def test_a_database_in_memory_is_refused(url: str) -> None:
         SqlBroker(url)
 
 
+def test_a_bare_at_sign_in_a_password_is_refused_and_not_sent_to_a_resolver() -> None:
+    with pytest.raises(ImproperlyConfigured, match="as %40") as caught:
+        SqlBroker("postgresql://tq:se@cret@localhost/shop")
+    assert "cret" not in str(caught.value)
+
+
+def test_a_parameter_that_would_be_passed_over_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="init_command"):
+        SqlBroker("mysql://h/d?init_command=SET+x=1")
+
+
 def test_two_slashes_are_one_too_few_for_a_file() -> None:
     with pytest.raises(ImproperlyConfigured, match="three slashes"):
         SqlBroker("sqlite://tq.db")

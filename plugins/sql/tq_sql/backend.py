@@ -11,13 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tq.contracts import BackendCap, ResultBackend, Serializer
+from tq.contracts.transactions import own_transaction
 from tq.errors import DecodeError
 from tq.records import Finding, GroupCount, GroupPart, GroupStart, TaskMeta
 from tq.states import READY_STATES, SUCCESS
 from tq_sql import groups
 from tq_sql.bell import Interrupt
 from tq_sql.checkup import check_up
-from tq_sql.database import FAILURES, Database, Session
+from tq_sql.database import FAILURES, Database, Session, Work
+from tq_sql.dialects.sqlite import Sqlite
+from tq_sql.enqueue import Own
 from tq_sql.faults import backend_faults
 from tq_sql.options import SqlOptions
 from tq_sql.results import GROUPS, TASKS, metadata, to_meta, to_row
@@ -192,10 +195,25 @@ class SqlBackend(ResultBackend):
 
         return self._database.transact(work)
 
+    def _beside(self, work: Work[None]) -> None:
+        """Of what is sent within the caller's own transaction. That one may hold the only lock of a SQLite file, so it
+        is used there: another connection would wait for its end."""
+        own = own_transaction.get()
+        dialect = self._database.dialect
+        if not isinstance(dialect, Sqlite) or not isinstance(own, Own) or not own.is_in(self.place):
+            self._database.transact(work)
+            return
+        self.prepare()
+        try:
+            with dialect.inside(self.options.socket_timeout):
+                work(own.connection())
+        except FAILURES as exc:
+            raise self._faults.translate(exc) from exc
+
     # -- groups --------------------------------------------------------------------------------------------
 
     def start_group(self, group: GroupStart, *, fresh: bool = False) -> None:
-        self._database.transact(lambda conn: groups.start(conn, group, self.serializer, fresh))
+        self._beside(lambda conn: groups.start(conn, group, self.serializer, fresh))
 
     def count(self, parts: Sequence[GroupPart]) -> Sequence[GroupCount]:
         return self._database.transact(lambda conn: groups.count(conn, parts, self.serializer))
@@ -207,7 +225,7 @@ class SqlBackend(ResultBackend):
         self._database.transact(lambda conn: groups.end(conn, group_ids))
 
     def save_group(self, group_id: str, structure: Any) -> None:
-        self._database.transact(lambda conn: groups.save(conn, group_id, structure, self.serializer))
+        self._beside(lambda conn: groups.save(conn, group_id, structure, self.serializer))
 
     def load_group(self, group_id: str) -> Any | None:
         return self._database.transact(lambda conn: groups.load(conn, group_id, self.serializer))

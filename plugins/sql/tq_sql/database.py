@@ -202,7 +202,7 @@ class Session:
                     continue
                 failed = self._database.faults.translate(exc)
                 if isinstance(failed, BrokerUnavailable):
-                    failed.in_doubt = committing
+                    failed.in_doubt = committing and code(exc) not in AGAIN
                 raise failed from exc
             except BaseException:
                 self._drop(True)

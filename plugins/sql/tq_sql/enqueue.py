@@ -96,4 +96,5 @@ def _place(url: URL) -> tuple[object, ...]:
     socket = url.query.get("unix_socket")
     host = url.query.get("host") or url.host
     near = "here" if isinstance(host, str | None) and host in _HERE else host
-    return kind, socket or near, url.port or _PORTS.get(kind), url.database
+    port = url.query.get("port") or url.port or _PORTS.get(kind)
+    return kind, socket or near, str(port), url.query.get("dbname") or url.database

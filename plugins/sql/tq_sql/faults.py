@@ -18,6 +18,16 @@ AGAIN = frozenset({"40001", "40P01", "55P03", 1205, 1213})
 _REFUSED = (True, "the server cannot be reached", "check that it runs and that host and port are right")
 _PASSWORD = (False, "the server refused the user or the password", "check both in the URL")
 _NO_DATABASE = (False, "the database does not exist", "create it, or check its name in the URL")
+_NO_TABLE = (
+    False,
+    "a table of tq is missing",
+    "run `tq sql upgrade` once, as a user that may create tables; on PostgreSQL check the search_path",
+)
+_CONFLICT = (
+    True,
+    "others changed the same rows again and again",
+    "try again, and look for what else uses tq's tables",
+)
 _DENIED = (
     False,
     "the user lacks a permission",
@@ -36,6 +46,8 @@ _CODES: dict[str | int, tuple[bool, str, str]] = {
     "28P01": _PASSWORD, "28000": _PASSWORD, 1045: _PASSWORD, 1698: _PASSWORD,
     "3D000": _NO_DATABASE, 1049: _NO_DATABASE,
     "42501": _DENIED, 1044: _DENIED, 1142: _DENIED, 1143: _DENIED, 1227: _DENIED,
+    "42P01": _NO_TABLE, 1146: _NO_TABLE,
+    "40001": _CONFLICT, "40P01": _CONFLICT, 1213: _CONFLICT,
     "53100": _FULL, 1021: _FULL, 1114: _FULL,
     "25006": _READ_ONLY, 1290: _READ_ONLY, 1792: _READ_ONLY, 1836: _READ_ONLY,
     "53300": _CROWDED, 1040: _CROWDED, 1203: _CROWDED,
@@ -55,6 +67,8 @@ _TEXTS: tuple[tuple[str, tuple[bool, str, str]], ...] = (
     ("not a database", (False, "the file is no SQLite database", "choose another file, or remove it")),
     ("malformed", (False, "the file is damaged", "restore it from a copy, or remove it")),
     ("disk I/O error", (True, "the disk failed", "check the disk, and that it is no network disk")),
+    ("no such table", _NO_TABLE),
+    ('role "', _PASSWORD),
     ("password authentication failed", _PASSWORD),
     ("no password supplied", _PASSWORD),
     ("no pg_hba.conf entry", _PASSWORD),
@@ -115,7 +129,8 @@ def code(exc: BaseException) -> str | int | None:
     first = orig.args[0] if orig.args else None
     if isinstance(first, int):
         return first
-    state = getattr(orig, "sqlstate", None)
+    # psycopg2, over which callers may enqueue, has another name for it.
+    state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
     return state if isinstance(state, str) else None
 
 

@@ -14,7 +14,7 @@ from tq_sql.faults import broker_faults
 from tq_sql.options import SqlOptions
 from tq_sql.results import metadata as results
 from tq_sql.schedule_tables import make_schedule_tables
-from tq_sql.schema import create_all, is_complete, missing_columns, run_script
+from tq_sql.schema import create_all, ensure_tables, is_complete, missing_columns, run_script
 from tq_sql.schema import upgrade as upgrade_tables
 from tq_sql.tables import VERSION, make_tables
 from tq_sql.urls import read_url
@@ -44,6 +44,8 @@ def upgrade(url: str, options: Mapping[str, Any] | None = None) -> Upgrade:
         dialect = database.dialect
         tables = make_tables(chosen.table_prefix, dialect.now)
         before, after = upgrade_tables(conn, dialect, tables)
+        # Refuses tables that a newer tq-sql has made.
+        ensure_tables(conn, dialect, tables, database.faults, create=False)
         for others in (results, make_schedule_tables(chosen.table_prefix).metadata):
             if not is_complete(conn, dialect, others):
                 create_all(conn, dialect, others)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from tq.contracts.schedules import Entry, Row, State
-from tq_sql.tables import Name
+from tq_sql.tables import Name, plain
 
 _TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 _KIND: Final[dict[str, Any]] = {
@@ -37,7 +37,7 @@ def make_schedule_tables(prefix: str) -> ScheduleTables:
     """Describe them."""
     metadata = sa.MetaData()
     rows = sa.Table(
-        f"{prefix}schedule",
+        plain(f"{prefix}schedule"),
         metadata,
         sa.Column("namespace", Name, primary_key=True),
         sa.Column("name", Name, primary_key=True),
@@ -64,7 +64,7 @@ def make_schedule_tables(prefix: str) -> ScheduleTables:
         **_KIND,
     )
     leaders = sa.Table(
-        f"{prefix}schedule_leaders",
+        plain(f"{prefix}schedule_leaders"),
         metadata,
         sa.Column("namespace", Name, primary_key=True),
         sa.Column("owner", Name, nullable=False),

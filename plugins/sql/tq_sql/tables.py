@@ -37,6 +37,11 @@ def is_storable(text: str) -> bool:
     return storable(text) == text
 
 
+def plain(name: str) -> sa.quoted_name:
+    """A table's name without quotes in all statements, since some are written by hand: PostgreSQL folds both alike."""
+    return sa.quoted_name(name, quote=False)
+
+
 class Name(TypeDecorator[str]):
     """Exact text. MySQL's text types ignore case or trailing blanks in comparisons; bytes do not."""
 
@@ -95,13 +100,15 @@ def make_tables(prefix: str, now: str) -> Tables:
         _locks(metadata, prefix),
         _revocations(metadata, prefix),
         _announcements(metadata, prefix, now),
-        sa.Table(f"{prefix}schema", metadata, sa.Column("version", sa.Integer, primary_key=True), **_KIND),
+        sa.Table(
+            plain(f"{prefix}schema"), metadata, sa.Column("version", sa.Integer, primary_key=True), **_KIND
+        ),
     )
 
 
 def _messages(metadata: sa.MetaData, prefix: str, now: str) -> sa.Table:
     table = sa.Table(
-        f"{prefix}messages",
+        plain(f"{prefix}messages"),
         metadata,
         sa.Column("id", _BIG, primary_key=True, autoincrement=True),
         sa.Column("queue", Name, nullable=False),
@@ -130,7 +137,7 @@ def _index(name: str, rows: sa.ColumnElement[bool], *columns: sa.Column[Any]) ->
 
 def _consumers(metadata: sa.MetaData, prefix: str) -> sa.Table:
     return sa.Table(
-        f"{prefix}consumers",
+        plain(f"{prefix}consumers"),
         metadata,
         sa.Column("id", _BIG, primary_key=True, autoincrement=True),
         sa.Column("name", Name, nullable=False, unique=True),
@@ -143,7 +150,7 @@ def _consumers(metadata: sa.MetaData, prefix: str) -> sa.Table:
 
 def _uniques(metadata: sa.MetaData, prefix: str) -> sa.Table:
     table = sa.Table(
-        f"{prefix}uniques",
+        plain(f"{prefix}uniques"),
         metadata,
         sa.Column("task_id", Name, primary_key=True),
         sa.Column("expires_at", sa.Double, nullable=False),
@@ -156,7 +163,7 @@ def _uniques(metadata: sa.MetaData, prefix: str) -> sa.Table:
 def _locks(metadata: sa.MetaData, prefix: str) -> sa.Table:
     """`name` holds queue and key; `owner` the id of a task."""
     table = sa.Table(
-        f"{prefix}locks",
+        plain(f"{prefix}locks"),
         metadata,
         sa.Column("name", Name, primary_key=True),
         sa.Column("owner", Name, nullable=False),
@@ -169,7 +176,7 @@ def _locks(metadata: sa.MetaData, prefix: str) -> sa.Table:
 
 def _revocations(metadata: sa.MetaData, prefix: str) -> sa.Table:
     return sa.Table(
-        f"{prefix}revocations",
+        plain(f"{prefix}revocations"),
         metadata,
         sa.Column("version", _BIG, primary_key=True, autoincrement=True),
         sa.Column("task_id", Name, nullable=False, index=True),
@@ -183,7 +190,7 @@ def _revocations(metadata: sa.MetaData, prefix: str) -> sa.Table:
 def _announcements(metadata: sa.MetaData, prefix: str, now: str) -> sa.Table:
     """Of the last minute."""
     table = sa.Table(
-        f"{prefix}announcements",
+        plain(f"{prefix}announcements"),
         metadata,
         sa.Column("id", _BIG, primary_key=True, autoincrement=True),
         sa.Column("channel", Name, nullable=False),

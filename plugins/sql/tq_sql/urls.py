@@ -75,6 +75,8 @@ def _address(url: str, dialect: str, plain: str) -> Address:
         target = make_url(_with_query(plain, theirs))
     except (ArgumentError, ValueError) as exc:
         raise ImproperlyConfigured(f"{mask_url(url)} is not a database URL: {exc}") from exc
+    if "@" in (target.host or ""):
+        raise ImproperlyConfigured(f"{mask_url(url)} has an @ in its password: write it as %40")
     if dialect == "sqlite":
         target = _file(url, target)
     return Address(dialect, target, _with_query(url, ours))
@@ -115,9 +117,9 @@ _LIBPQ = """
     ssl_max_protocol_version krbsrvname gsslib gssdelegation service target_session_attrs
     load_balance_hosts
 """
-# PyMySQL 1.1, `pymysql.connections.Connection`, as far as a text can say it.
+# PyMySQL 1.1, `pymysql.connections.Connection`, as far as a text can say it; init_command is taken.
 _PYMYSQL = """
-    charset unix_socket bind_address read_default_file read_default_group init_command program_name
+    charset unix_socket bind_address read_default_file read_default_group program_name
     ssl_ca ssl_cert ssl_key ssl_key_password ssl_disabled ssl_verify_cert ssl_verify_identity
     ssl_check_hostname
 """

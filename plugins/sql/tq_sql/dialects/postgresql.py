@@ -6,7 +6,7 @@ import math
 import time
 import zlib
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -19,6 +19,8 @@ from tq_sql.dialects.base import Claim, Dialect, Ready, candidates, counts_since
 from tq_sql.direct import change, rows_of
 from tq_sql.notify import NotifyBell, PooledBell, said_of
 from tq_sql.tables import LENT, Tables
+
+_USUAL: Final[dict[str, Any]] = {"application_name": "tq", "keepalives_idle": 30}
 
 
 class Postgresql(Dialect):
@@ -34,14 +36,14 @@ class Postgresql(Dialect):
             pool_size=self.options.pool_size,
             max_overflow=-1,
             pool_reset_on_return=None,
+            # A stricter one, as a database may have by default, ends who takes rows beside others.
+            isolation_level="READ COMMITTED",
             # Arguments of tasks do not belong into tracebacks.
             hide_parameters=True,
             # Saves a question to the server for each connection.
             use_native_hstore=False,
-            connect_args={
-                "application_name": "tq",
-                "keepalives_idle": 30,
-            },
+            # Arguments go before what the URL says.
+            connect_args={name: value for name, value in _USUAL.items() if name not in self.url.query},
         )
         event.listen(engine, "do_connect", self._connect)
         return engine
