@@ -12,7 +12,14 @@ import pytest
 
 from plugins.amqp.tests.conftest import Open, send, until
 from tests.services.rabbitmq import RabbitmqServer
-from tq.errors import BrokerError, BrokerUnavailable, EncodeError, ImproperlyConfigured, PublishError
+from tq.errors import (
+    BackendUnavailable,
+    BrokerError,
+    BrokerUnavailable,
+    EncodeError,
+    ImproperlyConfigured,
+    PublishError,
+)
 from tq.records import Action, Channel, Envelope, Message, Notice, Settlement, Severity
 from tq.testing.broker_kit import envelope, ids
 from tq.testing.result_kit import success
@@ -20,6 +27,7 @@ from tq.wire.json import JsonSerializer
 from tq_amqp import AmqpBroker, RpcBackend
 from tq_amqp.address import read_addresses
 from tq_amqp.connect import Connector
+from tq_amqp.faults import Server
 from tq_amqp.lane import Lane
 from tq_amqp.options import Options
 from tq_amqp.protocol import methods as m
@@ -90,6 +98,15 @@ def test_a_user_without_rights_to_write_hears_it_for_each_message(
 def test_the_next_of_several_servers_is_taken(open_broker: Open, rabbitmq_url: str, free_port: int) -> None:
     broker = open_broker(url=f"amqp://guest:guest@127.0.0.1:{free_port}//;{rabbitmq_url}")
     assert send(broker, envelope("q", "one")) == [None]
+
+
+def test_a_server_that_ends_connections_is_an_outage_that_is_waited_for() -> None:
+    server = Server("amqp://guest:s3cret@host//")
+    stopping = Refused(320, "CONNECTION_FORCED - broker forced connection closure")
+    refused = server.broker_error(stopping, "publish", in_doubt=True)
+    assert isinstance(refused, BrokerUnavailable)
+    assert refused.in_doubt
+    assert isinstance(server.backend_error(stopping, "wait for results"), BackendUnavailable)
 
 
 @pytest.mark.parametrize("url", ["amqp://host:port//", "http://host"])

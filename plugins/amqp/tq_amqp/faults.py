@@ -14,6 +14,8 @@ _NEXT = {
     505: "check host and port: AMQP 0-9-1 is at 5672, with TLS (amqps://) at 5671",
     530: "check the virtual host at the end of the URL, and the user's permissions there",
 }
+_ENDED = frozenset({320, 541})
+"""CONNECTION_FORCED and INTERNAL_ERROR: a server that stops or fails ends connections so, whatever was asked of it."""
 _TIMED_OUT = "delivery acknowledgement"
 _TOO_LONG = (
     "a task ran for longer than RabbitMQ's consumer_timeout, so the server gave its message, and all else that this "
@@ -33,7 +35,7 @@ class Server:
     def broker_error(self, exc: Down | Refused, doing: str, *, in_doubt: bool = False) -> BrokerError:
         """The error of a broker that could not do `doing`."""
         text = f"cannot {doing} on {self.shown}: {self.reason(exc)}"
-        if not isinstance(exc, Down):
+        if not _is_outage(exc):
             return BrokerError(text, url=self.shown)
         error = BrokerUnavailable(text, url=self.shown)
         error.in_doubt = in_doubt
@@ -41,7 +43,7 @@ class Server:
 
     def backend_error(self, exc: Down | Refused, doing: str) -> BackendError:
         """The error of a result backend that could not do `doing`."""
-        kind = BackendUnavailable if isinstance(exc, Down) else BackendError
+        kind = BackendUnavailable if _is_outage(exc) else BackendError
         return kind(f"cannot {doing} on {self.shown}: {self.reason(exc)}", url=self.shown)
 
     def reason(self, exc: Down | Refused) -> str:
@@ -53,3 +55,7 @@ class Server:
             return _TOO_LONG
         advice = _NEXT.get(exc.code, "see the server's log")
         return f"the server refused: {exc.text}; {advice}"
+
+
+def _is_outage(exc: Down | Refused) -> bool:
+    return isinstance(exc, Down) or exc.code in _ENDED

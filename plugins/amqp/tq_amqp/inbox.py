@@ -21,6 +21,7 @@ from tq_amqp.protocol.wire import Wire
 
 _GRACE = 600_000
 """Milliseconds that the queue stays when its process is gone, or cannot reach the server."""
+_ARGUMENTS = {"x-expires": _GRACE}
 _PREFETCH = 1000
 _SLICE = 1.0
 _HURRY = 0.25
@@ -107,39 +108,56 @@ class Inbox:
                 return False
             self._reading = True
         try:
-            channel = self._ready()
-            if barrier:
-                # The queue has handed out what it has before it answers the first; the channel has sent that on
-                # before it answers the second.
-                last = time.monotonic() + self._timeout
-                channel.call(m.queue_declare(self.name, arguments={"x-expires": _GRACE}), last)
-                channel.call(m.qos(_PREFETCH), last)
-            else:
-                slice_end = min(until, time.monotonic() + _SLICE)
-                channel.wire.pump(lambda: bool(channel.deliveries or channel.closed) or enough(), slice_end)
-            if channel.closed is not None:
-                raise channel.closed
-            self._take(channel)
+            try:
+                self._look(enough, until, barrier)
+            except (Down, Refused):
+                if not self._has_ended():
+                    raise
+                # While nobody looked: by a restart, or because results lay here for longer than consumer_timeout. They come again.
+                self._drop()
+                self._look(enough, until, barrier)
             return True
         except BaseException:
-            if self._wire is not None:
-                self._wire.drop()
-            self._wire = self._channel = None
+            self._drop()
             raise
         finally:
             with self._changed:
                 self._reading = False
                 self._changed.notify_all()
 
+    def _look(self, enough: Callable[[], bool], until: float, barrier: bool) -> None:
+        channel = self._ready()
+        if barrier:
+            # The queue has handed out what it has before it answers the first; the channel has sent that on
+            # before it answers the second.
+            last = time.monotonic() + self._timeout
+            channel.call(m.queue_declare(self.name, arguments=_ARGUMENTS), last)
+            channel.call(m.qos(_PREFETCH), last)
+        else:
+            slice_end = min(until, time.monotonic() + _SLICE)
+            channel.wire.pump(lambda: bool(channel.deliveries or channel.closed) or enough(), slice_end)
+        if channel.closed is not None:
+            raise channel.closed
+        self._take(channel)
+
+    def _has_ended(self) -> bool:
+        """Whether the server ended what had been open."""
+        channel = self._channel
+        return channel is not None and (channel.closed is not None or channel.wire.ended is not None)
+
+    def _drop(self) -> None:
+        if self._wire is not None:
+            self._wire.drop()
+        self._wire = self._channel = None
+
     def _ready(self) -> Channel:
         if self._channel is None or self._wire is None or self._wire.ended is not None:
             until = time.monotonic() + self._timeout
             self._wire = wire = self._connector.open(until)
             channel = wire.channel(until)
-            arguments = {"x-expires": _GRACE}
             channel.calls(
                 [
-                    m.queue_declare(self.name, arguments=arguments),
+                    m.queue_declare(self.name, arguments=_ARGUMENTS),
                     m.qos(_PREFETCH),
                     m.consume(self.name, "results"),
                 ],
