@@ -330,3 +330,23 @@ def test_a_body_that_the_broker_refuses_fails_in_place_of_waiting(
     Stage(app).drain()
     with pytest.raises(ChordError, match="too large"):
         sent.get(timeout=5)
+
+
+def test_a_member_whose_result_the_store_cannot_count_ends_its_chord(
+    app: TQ, add: Any, total: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tq.errors import BackendError
+    from tq.results.memory import MemoryBackend
+
+    count = MemoryBackend.count
+
+    def strict_count(self: Any, parts: Any) -> Any:
+        if any(part.status == "SUCCESS" and part.result == 4 for part in parts):
+            raise BackendError("too large")
+        return count(self, parts)
+
+    monkeypatch.setattr(MemoryBackend, "count", strict_count)
+    sent = chord([add.s(1, 1), add.s(2, 2)])(total.s())
+    Stage(app).drain()
+    with pytest.raises(ChordError, match="too large"):
+        sent.get(timeout=5)

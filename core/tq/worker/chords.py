@@ -20,7 +20,7 @@ from tq.errors import BackendError, BackendUnavailable, SerializationError
 from tq.policy.broadcast import NO_BROADCASTS, Broadcasts
 from tq.records import Action, Envelope, GroupCount, Settlement
 from tq.wire.exceptions import exception_document
-from tq.worker.follow import Followed, FollowUp, Note
+from tq.worker.follow import Ended, Followed, FollowUp, Note
 
 logger = logging.getLogger("tq.worker")
 
@@ -42,8 +42,8 @@ class Chords:
     def settle(self, done: Sequence[Settlement]) -> list[Settlement]:
         """Do what brokers cannot; returns plain settlements, with all that they have to publish.
 
-        Raises `BackendUnavailable` and `BrokerUnavailable`; doing it again is harmless. What cannot be stored
-        at all becomes a dead letter that says why.
+        Raises `BackendUnavailable` and `BrokerUnavailable`; doing it again is harmless. A member whose result cannot
+        be stored has failed, as its task has. What cannot be stored at all becomes a dead letter that says why.
         """
         if not any(isinstance(each, Followed) for each in done):
             return list(done)
@@ -54,6 +54,9 @@ class Chords:
         except (BackendError, SerializationError) as exc:
             if len(done) > 1:
                 return [plain for each in done for plain in self.settle([each])]
+            if (failed := _failed(done[0], exc)) is not None:
+                logger.error("a member of a chord counts as failed: %s", exc)
+                return self.settle([failed])
             logger.exception("what follows a task in queue %s cannot be done", done[0].delivery.queue)
             reason = f"its chord cannot be counted: {exc}"
             return [
@@ -146,6 +149,22 @@ class Chords:
         for error in self.broadcasts.publish(self.broker, batch, timeout=self.timeout):
             if error is not None:
                 logger.error("a follow-up message was refused: %s", error)
+
+
+def _failed(settlement: Settlement, exc: Exception) -> Followed | None:
+    """The same with its members failed for this reason; None where nothing would be other than before."""
+    if not isinstance(settlement, Followed) or all(
+        member.part.status != "SUCCESS" for member in settlement.members
+    ):
+        return None
+    members = tuple(
+        Ended(
+            msgspec.structs.replace(member.part, status="FAILURE", result=exception_document(exc)),
+            member.body,
+        )
+        for member in settlement.members
+    )
+    return msgspec.structs.replace(settlement, members=members)
 
 
 def _needs(settlement: Followed) -> FollowUp:

@@ -164,8 +164,10 @@ def test_a_user_logs_in_and_a_wrong_password_is_told(
     ) as caught:
         backend_at(f"memcache://me:wr0ng@{place}").get(["a"])
     assert "wr0ng" not in str(caught.value)
-    with pytest.raises(BackendError, match="asks for a password; write it into the URL"):
-        backend_at(f"memcache://{place}").get(["a"])
+    stranger = backend_at(f"memcache://{place}")
+    for call in (lambda: stranger.get(["a"]), lambda: stranger.store([success("a", 1)])):
+        with pytest.raises(BackendError, match="asks for a password; write it into the URL"):
+            call()
 
 
 def test_a_unix_socket_is_reached(

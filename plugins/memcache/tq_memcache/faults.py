@@ -39,7 +39,8 @@ def explain(error: BaseException, url: str, place: str, doing: str) -> BackendEr
             "check that the server runs there and can be reached",
             url=url,
         )
-    if "unauthenticated" in text:
+    # The second is the answer to whoever begins with a write: it is taken for the login.
+    if "unauthenticated" in text or "bad authentication token" in text:
         advice = "asks for a password; write it into the URL as memcache://user:password@host"
         return BackendError(f"{where} {advice} ({text})", url=url)
     if "authentication failure" in text:
