@@ -13,8 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tq.errors import BackendError, BackendUnavailable, BrokerError, BrokerUnavailable, ImproperlyConfigured
-from tq.records import GroupPart, GroupStart, TaskMeta
+from tq.errors import (
+    BackendError,
+    BackendUnavailable,
+    BrokerError,
+    BrokerUnavailable,
+    ImproperlyConfigured,
+    PublishError,
+)
+from tq.records import Action, GroupPart, GroupStart, Settlement, TaskMeta
 from tq.testing.broker_kit import BrokerKit, envelope, ids, names, settle
 from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
@@ -44,6 +51,24 @@ def test_names_of_files_say_what_they_were_made_of(queue: str, priority: int, no
     assert read_lent(str(lent)) == lent
     assert len(str(lent).encode()) < 200
     assert "/" not in str(lent)
+
+
+def test_half_a_surrogate_pair_ends_no_child_and_spoils_no_neighbour(tmp_path: Path) -> None:
+    kit, half = kit_on(tmp_path), "a\ud800b"
+    broker = kit.broker()
+    refused, accepted = broker.publish([envelope(half, "odd"), envelope("q", "one")], timeout=1)
+    assert isinstance(refused, BrokerError) and accepted is None
+    kit.send(broker, "q", "two")
+    consumer = kit.consumer(broker, "q")
+    first, second = kit.take(consumer, 2)
+    with pytest.raises(PublishError, match="surrogates"):
+        consumer.settle([Settlement(first, publish=(envelope(half, "odd"),))])
+    assert consumer.settle([Settlement(second, Action.DEAD, reason=half, publish=(envelope("next", "n"),))])
+    (letter,) = broker.dead_letters("q")
+    assert (letter.reason, broker.stats("next").ready) == ("a\\ud800b", 1)
+    backend = results(tmp_path / "results")
+    backend.store([TaskMeta(half, "FAILURE", half, traceback=half)])
+    assert backend.get([half])[half].traceback == half
 
 
 def test_a_folder_may_be_an_option_under_celerys_name(tmp_path: Path) -> None:

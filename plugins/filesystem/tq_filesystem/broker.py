@@ -16,7 +16,7 @@ from tq_filesystem.commits import Commits
 from tq_filesystem.consumer import FilesystemConsumer
 from tq_filesystem.faults import broker_faults
 from tq_filesystem.files import names, read
-from tq_filesystem.labels import key_of, read_label, read_lent
+from tq_filesystem.labels import key_of, read_label, read_lent, with_bytes
 from tq_filesystem.letters import Letters
 from tq_filesystem.lives import Lives, Verdict
 from tq_filesystem.options import BrokerOptions, broker_folder, refuse_explained
@@ -140,7 +140,7 @@ class FilesystemBroker(Broker):
         reason: str = "",
         max_attempts: int = 3,
     ) -> Sequence[Delivery]:
-        verdict = Verdict(tuple(running), action.value, reason, max_attempts)
+        verdict = Verdict(tuple(running), action.value, with_bytes(reason), max_attempts)
         with broker_faults(self._folder, "give back what a consumer held"):
             return self._lives.end(key_of(consumer_id), verdict)
 
@@ -170,8 +170,8 @@ class FilesystemBroker(Broker):
             )
 
     def purge(self, queue: str) -> int:
-        path = self._place.queue(key_of(queue))
         with broker_faults(self._folder, "purge a queue"):
+            path = self._place.queue(key_of(queue))
             return sum(
                 self._place.files.remove(path / folder / name)
                 for folder in ("ready", "delayed")

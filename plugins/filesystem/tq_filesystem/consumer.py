@@ -16,7 +16,7 @@ from tq_filesystem.arrivals import Arrival, arrival_of, waiting_name
 from tq_filesystem.commits import Commits, Plan
 from tq_filesystem.faults import broker_faults
 from tq_filesystem.files import read
-from tq_filesystem.labels import Label, Lent
+from tq_filesystem.labels import Label, Lent, with_bytes
 from tq_filesystem.letters import Letters
 from tq_filesystem.lives import Lives, Verdict
 from tq_filesystem.place import Place
@@ -172,12 +172,12 @@ class FilesystemConsumer(Consumer):
         if self._lives.last(self._path) is None:
             return False
         now, clock = time.time_ns(), self._place.now()
-        arrivals = tuple(arrival_of(each, now, at, clock) for at, each in enumerate(settlement.publish))
         back = self._back(settlement, lent) if settlement.action is Action.REQUEUE else None
-        plan = Plan(arrivals, lent, settlement.action.value, settlement.reason, back)
         try:
+            arrivals = tuple(arrival_of(each, now, at, clock) for at, each in enumerate(settlement.publish))
+            plan = Plan(arrivals, lent, settlement.action.value, with_bytes(settlement.reason), back)
             return self._commits.settle(path, settlement.publish, plan)
-        except EncodeError as exc:
+        except (EncodeError, UnicodeError) as exc:
             raise PublishError(
                 f"what follows a task cannot be published: {exc}", url=str(self._place.root)
             ) from exc

@@ -32,25 +32,30 @@ _OTHERS = "check that the disk or the server behind it works"
 
 @contextmanager
 def broker_faults(folder: str, doing: str) -> Iterator[None]:
-    """Turn an `OSError` into a `BrokerError`; `doing` completes "cannot ..."."""
+    """Turn an `OSError`, or that of a name without bytes, into a `BrokerError`; `doing` completes "cannot ..."."""
     try:
         yield
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:
         sentence, temporary = _sentence(exc, folder, doing)
         raise (BrokerUnavailable if temporary else BrokerError)(sentence, url=folder) from exc
 
 
 @contextmanager
 def backend_faults(folder: str, doing: str) -> Iterator[None]:
-    """Turn an `OSError` into a `BackendError`."""
+    """The same into a `BackendError`."""
     try:
         yield
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:
         sentence, temporary = _sentence(exc, folder, doing)
         raise (BackendUnavailable if temporary else BackendError)(sentence, url=folder) from exc
 
 
-def _sentence(exc: OSError, folder: str, doing: str) -> tuple[str, bool]:
+def _sentence(exc: OSError | UnicodeError, folder: str, doing: str) -> tuple[str, bool]:
+    if isinstance(exc, UnicodeError):
+        return (
+            f"cannot {doing}: folder {folder}: {exc}; name queues, tasks and groups by text that has bytes",
+            False,
+        )
     number = exc.errno or 0
     advice = _ADVICE.get(number) or _TEMPORARY.get(number, _OTHERS)
     name = f" ({exc.filename})" if exc.filename else ""

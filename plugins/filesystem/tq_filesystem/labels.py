@@ -74,10 +74,15 @@ def key_of(name: str) -> str:
     return key if _PLAIN.fullmatch(key) else _DIGEST + hashlib.sha256(name.encode()).hexdigest()[:40]
 
 
+def with_bytes(text: str) -> str:
+    """What an exception says may hold half a surrogate pair, which JSON and file systems do not take."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def file_name(kind: str, name: str) -> str:
     """`<kind><name>` as Celery calls its files, or a digest where no file can have that name."""
     plain = f"{kind}{name}"
-    if "/" in plain or "\0" in plain or len(plain.encode("utf-8", "surrogatepass")) > 200:
+    if "/" in plain or "\0" in plain or plain != with_bytes(plain) or len(plain.encode()) > 200:
         return f"{kind}sha256-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
     return plain
 
