@@ -13,6 +13,8 @@ from tq.errors import ImproperlyConfigured
 
 T = TypeVar("T", bound=msgspec.Struct)
 _NEXT_URL = re.compile(r";(?=[a-zA-Z][a-zA-Z0-9+.-]*://)")
+_LATER_PASSWORD = re.compile(r"(;[^:/@?;]*:)[^;?]*@")
+"""In a further host behind `;` that has no scheme of its own."""
 _SECRET_PARAMETER = re.compile(
     r"([?&;][^=&;#]*(?:passw|secret|token|credential|private_?key)[^=&;#]*=)[^&;#]*", re.IGNORECASE
 )
@@ -30,9 +32,10 @@ def _masked(url: str) -> str:
     head, scheme_sep, rest = url.partition("://")
     if not scheme_sep:
         return url
-    rest = _SECRET_PARAMETER.sub(r"\1**", rest)
+    rest = _LATER_PASSWORD.sub(r"\1**@", _SECRET_PARAMETER.sub(r"\1**", rest))
     authority, slash, path = rest.partition("/")
-    if "@" not in authority and _holds_password(authority) and "@" in path:
+    unsplit = re.split("[?;]", path)[0] if "@" in authority else path
+    if _holds_password(authority) and "@" in unsplit:
         # Somebody forgot to write "/" in a password as %2F: no valid URL, but it must not be shown either.
         authority, slash, path = rest, "", ""
     user, at, host = authority.rpartition("@")

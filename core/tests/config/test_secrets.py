@@ -88,6 +88,9 @@ def test_a_long_value_is_shortened() -> None:
         ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
         ("https://me@h/x", "https://me@h/x"),
         ("no url", "no url"),
+        ("amqp://a:p@h//;b:p@h2/v;c:p/@@h3?x=@", "amqp://a:**@h//;b:**@h2/v;c:**@h3?x=@"),
+        ("amqp://a:p@ss/word@h//v", "amqp://a:**@h//v"),
+        ("sentinel://:p@h:1;h2:2/0?name=a@b", "sentinel://:**@h:1;h2:2/0?name=a@b"),
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, masked: str) -> None:
