@@ -16,7 +16,7 @@ from tests.services.fixtures import unavailable
 from tests.services.ports import free_port
 from tests.services.rabbitmq import RabbitmqServer
 from tq import TQ
-from tq.errors import BrokerUnavailable
+from tq.errors import BrokerUnavailable, ImproperlyConfigured
 from tq.testing.broker_kit import envelope, ids
 from tq_amqp import AmqpBroker
 
@@ -85,5 +85,23 @@ def test_who_is_not_trusted_gets_no_connection(
     with (
         closing(AmqpBroker(url, options(certificates, *left_out))) as broker,
         pytest.raises(BrokerUnavailable, match="(?i)certificate"),
+    ):
+        broker.publish([envelope("q", "one")], timeout=10.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"ssl_ca_certs": "no-such.pem"}, "no-such.pem.*No such file"),
+        ({"ssl_certfile": __file__}, "test_tls.py"),
+        ({"ssl_cert_reqs": "maybe"}, "required, optional, none, not 'maybe'"),
+    ],
+)
+def test_what_can_be_no_tls_is_a_wrong_setting_and_no_server_that_is_away(
+    rabbitmq_url: str, wrong: dict[str, str], said: str
+) -> None:
+    with (
+        closing(AmqpBroker(rabbitmq_url.replace("amqp://", "amqps://"), wrong)) as broker,
+        pytest.raises(ImproperlyConfigured, match=said),
     ):
         broker.publish([envelope("q", "one")], timeout=10.0)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tq.errors import ImproperlyConfigured
 from tq_amqp.address import Address
 from tq_amqp.options import Options
 from tq_amqp.protocol import methods as m
@@ -18,6 +19,7 @@ from tq_amqp.protocol.failures import Down, Refused
 from tq_amqp.protocol.table import pack_table, read_table, short
 from tq_amqp.protocol.wire import Wire
 
+_VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 _TUNE = struct.Struct(">HIH")
 _CAPABILITIES = {
     "publisher_confirms": True,
@@ -80,17 +82,7 @@ class Connector:
             raise
 
     def _tls(self, sock: socket.socket, address: Address) -> ssl.SSLSocket:
-        options = self._options
-        context = ssl.create_default_context(cafile=options.ssl_ca_certs)
-        needs = options.ssl_cert_reqs.lower().removeprefix("cert_")
-        context.check_hostname = options.ssl_check_hostname and needs == "required"
-        context.verify_mode = {
-            "required": ssl.CERT_REQUIRED,
-            "optional": ssl.CERT_OPTIONAL,
-            "none": ssl.CERT_NONE,
-        }[needs]
-        if options.ssl_certfile:
-            context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
+        context = _context(self._options)
         return context.wrap_socket(sock, server_hostname=address.host)
 
     def _shake_hands(self, wire: Wire, address: Address, until: float, heartbeat: float) -> None:
@@ -123,6 +115,27 @@ class Connector:
     def _introduction(self) -> dict[str, object]:
         name = self._options.client_name or f"tq {os.path.basename(sys.argv[0])}:{os.getpid()}"
         return {"product": "tq", "connection_name": name, "capabilities": _CAPABILITIES}
+
+
+def _context(options: Options) -> ssl.SSLContext:
+    """Raises `ImproperlyConfigured` for a file that is none, and an unknown `ssl_cert_reqs`."""
+    needs = options.ssl_cert_reqs.lower().removeprefix("cert_")
+    if needs not in _VERIFY:
+        raise ImproperlyConfigured(
+            f"ssl_cert_reqs is {', '.join(_VERIFY)}, not {options.ssl_cert_reqs!r}, for RabbitMQ"
+        )
+    try:
+        context = ssl.create_default_context(cafile=options.ssl_ca_certs)
+        context.check_hostname = options.ssl_check_hostname and needs == "required"
+        context.verify_mode = _VERIFY[needs]
+        if options.ssl_certfile:
+            context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
+    except OSError as exc:
+        raise ImproperlyConfigured(
+            f"TLS to RabbitMQ: cannot read ssl_ca_certs={options.ssl_ca_certs!r}, ssl_certfile={options.ssl_certfile!r} or "
+            f"ssl_keyfile={options.ssl_keyfile!r}: {_words(exc)}; they name files in PEM"
+        ) from exc
+    return context
 
 
 def _words(exc: OSError) -> str:
