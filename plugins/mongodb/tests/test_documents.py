@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from plugins.mongodb.tests.conftest import NewBackend, Raw
-from tq.errors import BackendError
-from tq.records import GroupPart, GroupStart, TaskMeta
+from tq.errors import BackendError, BrokerError
+from tq.records import Action, GroupPart, GroupStart, TaskMeta
+from tq.testing.broker_kit import envelope, settle
 from tq.wire.result_document import compress_document
-from tq_mongodb import MongoBackend
+from tq_mongodb import MongoBackend, MongoBroker
 
 MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, 678000, dt.UTC)
 
@@ -138,3 +139,21 @@ def test_all_that_expired_is_removed(
     assert backend.cleanup() == 4
     assert set(backend.get(["old", "going", "young"])) == {"young"}
     assert raw["tq_group_parts"].count_documents({}) == 0
+
+
+def test_what_bson_has_no_form_for_loses_nothing(backend: MongoBackend, mongodb_url: str) -> None:
+    """Half a surrogate pair, which file names bring into exceptions, and a moment after the year 2262."""
+    backend.store([TaskMeta("a", "FAILURE", {"exc_type": "E"}, traceback="no file \udcff")])
+    assert backend.get(["a"])["a"].traceback == "no file \\udcff"
+    with pytest.raises(BackendError, match="no form"):
+        backend.get(["\udcff"])
+    broker = MongoBroker(mongodb_url, {"operation_timeout": 60.0})
+    sent = [envelope("q", "one"), envelope("q", "never", delay=1e10)]
+    assert broker.publish(sent, timeout=60) == [None, None]
+    consumer = broker.consumer(["q"], "c", lease=60)
+    assert settle(consumer, consumer.receive(2, 60), Action.DEAD, reason="no file \udcff") == [True]
+    assert [letter.reason for letter in broker.dead_letters("q")] == ["no file \\udcff"]
+    with pytest.raises(BrokerError, match="no form"):
+        broker.stats("\udcff")
+    consumer.close()
+    broker.close()

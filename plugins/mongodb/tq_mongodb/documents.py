@@ -30,6 +30,7 @@ class Documents:
         try:
             document["result"] = self.dump(meta.result)
             document["date_done"] = _date(meta.date_done)
+            document["traceback"] = None if meta.traceback is None else plain(meta.traceback)
             document["tq_stored"] = self.moment(now)
             if meta.date_done is not None:
                 document["tq_date_done"] = meta.date_done
@@ -74,6 +75,11 @@ class Documents:
     def moment(self, now: float) -> dt.datetime:
         """Unix seconds as MongoDB's date."""
         return dt.datetime.fromtimestamp(now, dt.UTC)
+
+
+def plain(text: str) -> str:
+    """What an exception says may hold half a surrogate pair, which BSON does not take."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _date(text: str | None) -> dt.datetime | None:

@@ -14,8 +14,9 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-FAULTS = (PyMongoError, BSONError)
-"""What a call may raise."""
+UNWRITABLE = (UnicodeError, OverflowError)
+FAULTS = (PyMongoError, BSONError, *UNWRITABLE)
+"""What a call may raise; the last two where BSON has no form for a text or a number."""
 _REFUSED = {
     18: "does not accept this user and password; check both, and the database that knows the user (authSource)",
     8000: "does not accept this user and password; check both in the URL",
@@ -55,6 +56,8 @@ def explain(error: Exception, url: str, doing: str) -> tuple[str, bool]:
         return f"{where} {later or _REFUSED.get(code, 'refused; read what the server says')} ({text})", bool(
             later
         )
+    if isinstance(error, UNWRITABLE):
+        return f"{where} has no form for a name, an id or a number: {text}", False
     if isinstance(error, InvalidName):
         return f"{where} can have no such database or collection: {text}; choose another name", False
     if isinstance(error, InvalidURI):

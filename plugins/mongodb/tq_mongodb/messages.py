@@ -27,6 +27,8 @@ DAY = 86400.0
 LARGEST = 11 * 2**20
 """Bytes of a body, which lies in the envelope in base64: MongoDB keeps no document of more than 16 MB."""
 _LARGEST_ENVELOPE = 16 * 2**20 - 2**16
+_LAST = 2**63 - 1
+"""The largest whole number of BSON: nanoseconds until the year 2262."""
 Document = dict[str, Any]
 ORDER = [("u", 1), ("o", 1), ("_id", 1)]
 INDEXES: list[dict[str, Any]] = [
@@ -71,7 +73,7 @@ def own_id(document: Document) -> Document:
 
 def delayed(due: float) -> Document:
     """What makes a message wait until `due` (unix seconds), and take its place among others then."""
-    return {"s": "delayed", "due": due, "o": int(due * 1e9)}
+    return {"s": "delayed", "due": due, "o": min(int(due * 1e9), _LAST)}
 
 
 def delivery_of(document: Document, receipt: int) -> Delivery:

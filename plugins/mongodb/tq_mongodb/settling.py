@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from tq.errors import EncodeError, PublishError
 from tq.records import Action, Settlement
 from tq.wire.ids import new_id
+from tq_mongodb.documents import plain
 from tq_mongodb.messages import DAY, RETURNED, Document, delayed, gone, new_message, own_id
 from tq_mongodb.store import Mongo, Store
 from tq_mongodb.tables import Table, Tables
@@ -144,7 +145,7 @@ class Settling:
 
     def _change(self, settlement: Settlement) -> Document:
         if settlement.action is Action.DEAD:
-            dead = {"s": "dead", "why": settlement.reason, "died": self._store.now()}
+            dead = {"s": "dead", "why": plain(settlement.reason), "died": self._store.now()}
             return {"$set": dead, "$unset": RETURNED}
         if settlement.delay > 0:
             return {"$set": delayed(self._store.now() + settlement.delay), "$unset": RETURNED}
