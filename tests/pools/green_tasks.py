@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -31,6 +32,12 @@ def ask(port: int) -> str:
     """What a server says, which may take its time."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         return connection.recv(100).decode()
+
+
+@app.task
+async def nap() -> str:
+    await asyncio.sleep(0.01)
+    return "rested"
 
 
 @app.task

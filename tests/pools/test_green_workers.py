@@ -63,6 +63,12 @@ def test_a_hundred_tasks_sleep_at_the_same_time() -> None:
 
 
 @pytest.mark.usefixtures("worker")
+def test_coroutines_that_come_together_have_a_loop_one_after_the_other() -> None:
+    results = [tasks.nap.delay() for _ in range(10)]
+    assert {result.get(timeout=WAIT) for result in results} == {"rested"}
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_hundred_tasks_wait_for_a_server_at_the_same_time() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         everybody: list[socket.socket] = []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -28,6 +30,8 @@ class GreenPool(Pool):
         super().__init__(setup)
         self._seats = tuple(GreenSeat(self.arm) for _ in range(setup.concurrency))
         self._running: dict[Seat, tuple[Job, Greenlet]] = {}
+        self._loop_turn = threading.Lock()
+        """Held by the coroutine body that runs: asyncio knows one running loop in each thread, and none by greenlet."""
         self._engine = Rounds(lambda: setup.slots_engine(self._seats, self._spawn))
 
     # -- the library's part --------------------------------------------------------------------------------
@@ -94,7 +98,8 @@ class GreenPool(Pool):
 
     def _work(self, job: Job, seat: Seat) -> None:
         try:
-            job.run()
+            with self._loop_turn if job.is_coroutine else nullcontext():
+                job.run()
         except ColdStop:
             logger.debug("a cold stop came when the body had ended, and before that was settled")
         except Exception:

@@ -74,6 +74,8 @@ class SlotJob:
 
     def run(self) -> None:
         """Run the body on this thread."""
+        if self.is_coroutine:  # which may have waited for its turn, see `tq.pools.green`
+            self.record.started = time.monotonic()
         try:
             self._engine.executor.perform(self.record, self.seat, self._limits)
         finally:
