@@ -64,13 +64,15 @@ def test_a_refusal_is_explained(
 
 
 def test_only_what_may_have_been_done_is_in_doubt(answering: Answering, free_port: int) -> None:
-    for url, doubt in [
-        (answering(503, "ServiceUnavailable"), True),
-        (answering(400, "RequestThrottled"), False),
-        (f"sqs://key:s3cret@127.0.0.1:{free_port}/?region=eu-west-1", False),
+    known = {"predefined_queues": {"q": {"url": "http://127.0.0.1/1/q"}}}
+    for url, options, doubt in [
+        (answering(503, "ServiceUnavailable"), known, True),
+        (answering(503, "ServiceUnavailable"), {}, False),
+        (answering(400, "RequestThrottled"), known, False),
+        (f"sqs://key:s3cret@127.0.0.1:{free_port}/?region=eu-west-1", known, False),
     ]:
         with pytest.raises(BrokerUnavailable) as caught:
-            SqsBroker(url).publish([envelope("q", "one")], timeout=2.0)
+            SqsBroker(url, options).publish([envelope("q", "one")], timeout=2.0)
         assert caught.value.in_doubt is doubt
 
 

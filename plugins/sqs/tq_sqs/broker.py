@@ -149,5 +149,7 @@ class SqsBroker(Broker):
         try:
             queue: Queue = self._queues.ensure(name, seconds=max(0.5, until - time.monotonic()))
         except BrokerError as exc:
+            if isinstance(exc, BrokerUnavailable):
+                exc.in_doubt = False  # The queue was asked for, and nothing sent.
             return [exc for _ in parcels]
         return self._sender.send(queue, parcels, until)
