@@ -343,3 +343,21 @@ def test_dead_letters_that_a_full_queue_refuses_stay_where_they_are(open_broker:
     with pytest.raises(PublishError, match="its queue is full"):
         broker.requeue_dead("full", [letter.id for letter in broker.dead_letters("full")])
     assert (broker.stats("full").ready, len(broker.dead_letters("full"))) == (1, 1)
+
+
+def test_what_one_settlement_cannot_leave_does_not_double_what_the_others_leave(open_broker: Open) -> None:
+    broker = open_broker(Queue("news", "events", "topic", "news.#"))
+    send(broker, envelope("q", "fine"), envelope("q", "bad"))
+    with closing(broker.consumer(["q"], "c", lease=30)) as consumer:
+        fine, bad = consumer.receive(2, 10.0)
+        routes: dict[str, Any] = {"exchange": "events", "routing_key": "nobody"}
+        batch = [
+            Settlement(fine, publish=(envelope("next", "follows"),)),
+            Settlement(bad, publish=(envelope("news", "lost", **routes),)),
+        ]
+        for _ in range(2):
+            with pytest.raises(PublishError, match="no queue took"):
+                consumer.settle(batch)
+        assert list(consumer.settle([batch[0]])) == [True]
+        assert list(consumer.settle([Settlement(bad, Action.DEAD, reason="no")])) == [True]
+    assert [broker.stats(name).ready for name in ("next", "q", "q.dead")] == [1, 0, 1]

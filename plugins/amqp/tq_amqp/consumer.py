@@ -269,7 +269,10 @@ class AmqpConsumer(Consumer):
             self._prepare_notes()
             died = session.suspects.begin(suspect, name_of(self.id, receipt), self._patience())
         if died is None:
-            self._publish(session, session.suspects.end([suspect]))
+            for error in self._refused(
+                session, [(receipt, out) for out in session.suspects.end([suspect])]
+            ).values():
+                raise error
             session.acknowledge([incoming.tag])
             return None
         returns = added.get(messages.DELIVERY_COUNT, 0)
@@ -314,12 +317,26 @@ class AmqpConsumer(Consumer):
                 mine[receipt] = settlement
             answers.append(fresh or receipt in self._just_settled)
         if session is not None and mine:
-            ended = [held.suspect for receipt in mine if (held := self._held[receipt]).suspect]
-            outgoing = [out for settlement in mine.values() for out in self._outgoing(settlement)]
-            self._publish(session, outgoing + session.suspects.end(ended))
-            self._end(session, mine)
-            self._just_settled = frozenset(mine)
+            outgoing = [(at, out) for at, settlement in mine.items() for out in self._outgoing(settlement)]
+            ended = [(at, held.suspect) for at in mine if (held := self._held[at]).suspect]
+            outgoing += [(at, note) for at, suspect in ended for note in session.suspects.end([suspect])]
+            refused = self._refused(session, outgoing)
+            # What has left everything it had to leave would leave it once more, were it settled again with the others.
+            done = (
+                {at: settlement for at, settlement in mine.items() if at not in refused} if refused else mine
+            )
+            self._end(session, done)
+            self._just_settled = self._just_settled.union(done) if refused else frozenset(done)
+            for error in refused.values():
+                raise error
         return answers
+
+    def _refused(self, session: Session, outgoing: Sequence[tuple[int, Outgoing]]) -> dict[int, Exception]:
+        """Publish; the errors of what was not taken, by the receipts that it came with."""
+        if not outgoing:
+            return {}
+        answers = session.outlet.publish([out for _, out in outgoing], self._patience())
+        return {at: error for (at, _), error in zip(outgoing, answers, strict=True) if error is not None}
 
     def _outgoing(self, settlement: Settlement) -> list[Outgoing]:
         out = self._answers(settlement)
@@ -345,12 +362,6 @@ class AmqpConsumer(Consumer):
         if not isinstance(settlement.delivery.message, Message):
             return False
         return settlement.delay > 0 or self._held[int(settlement.delivery.receipt)].returns >= _RETURNS
-
-    def _publish(self, session: Session, outgoing: Sequence[Outgoing]) -> None:
-        if outgoing:
-            for error in session.outlet.publish(outgoing, self._patience()):
-                if error is not None:
-                    raise error
 
     def _end(self, session: Session, mine: dict[int, Settlement]) -> None:
         back = {
