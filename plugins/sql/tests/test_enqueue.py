@@ -127,6 +127,19 @@ def test_unique_tasks_and_locks_hold_inside(app: TQ, engine: sa.Engine) -> None:
     assert app.send_task("ship", (1,), unique_for=3600).id == first.id
 
 
+def test_a_lock_that_another_took_since_the_transaction_began_is_seen(mariadb_url: str) -> None:
+    engine = sa.create_engine(mariadb_url, isolation_level="REPEATABLE READ")
+    with make_app(mariadb_url) as app, Session(engine) as session:
+        ready(app)  # makes the tables
+        assert session.scalar(sa.text("SELECT count(*) FROM tq_locks")) == 0
+        first = app.send_task("ship", (1,), unique_for=3600)
+        with enqueue_with(session):
+            assert app.send_task("ship", (1,), unique_for=3600).id == first.id
+        session.commit()
+        assert ready(app) == 1
+    engine.dispose()
+
+
 def send_and_die(url: str, when: str) -> None:
     """In a child: die in the middle of the transaction, or after it."""
     try:

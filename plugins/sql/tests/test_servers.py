@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from tests.services.mariadb import MariadbServer
 from tests.services.postgres import PostgresServer
 from tq.errors import BackendError, BrokerError, BrokerUnavailable
-from tq.records import Envelope, Message, Settlement, TaskMeta
+from tq.records import Channel, Envelope, Message, Notice, Settlement, TaskMeta
 from tq.wire.json import JsonSerializer
 from tq_sql import SqlBackend, SqlBroker
 
@@ -84,6 +85,28 @@ def test_a_consumer_whose_connection_died_keeps_what_it_holds(url: str) -> None:
     settled, more = consumer.turn([Settlement(held[0])], 1, 0.0)
     assert (list(settled), len(more)) == ([True], 1)
     consumer.close()
+    broker.close()
+
+
+def test_a_listener_whose_connection_died_hears_again(url: str) -> None:
+    broker = SqlBroker(url)
+    channel = Channel("pidbox", "fanout")
+    listener = broker.subscribe(channel)
+
+    def disturb() -> None:
+        end_all_sessions(url)
+        broker.announce([Notice(channel, envelope("one").message)], timeout=30.0)
+
+    while_it_waits = threading.Timer(0.3, disturb)
+    while_it_waits.start()
+    heard, deadline = 0, time.monotonic() + 60.0
+    while not heard and time.monotonic() < deadline:
+        with contextlib.suppress(BrokerUnavailable):
+            heard = len(listener.receive(1, 20.0))
+        time.sleep(0.02)
+    while_it_waits.join()
+    assert heard == 1
+    listener.close()
     broker.close()
 
 

@@ -235,6 +235,10 @@ class Session:
         except FAILURES:
             return
 
+    def abandon(self) -> None:
+        """The connection broke outside of a transaction: the next use makes another."""
+        self._drop(True)
+
     def close(self) -> None:
         """Give the connection back."""
         conn, self._conn = self._conn, None

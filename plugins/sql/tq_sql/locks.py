@@ -34,7 +34,9 @@ class Locks:
             .where(c.name == name, c.owner == owner, c.expires_at > now)
             .values(expires_at=ends)
         )
-        self._owners = sa.select(c.name, c.owner).where(c.name.in_(sa.bindparam("names", expanding=True)))
+        owners = sa.select(c.name, c.owner).where(c.name.in_(sa.bindparam("names", expanding=True)))
+        # A caller's own transaction may read as of its beginning, when another's lock was not there.
+        self._owners = owners.with_for_update(read=True)
         self._end = sa.delete(table).where(c.name == name, c.owner == owner)
         over = c.expires_at < asked(dialect)
         self.over = sa.exists().where(over)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.engine import Connection
 
 from tq.contracts import Subscription
+from tq.errors import TQError
 from tq.records import Channel, Heard
 from tq.wire.envelope import unpack
 from tq.wire.topics import matcher
@@ -100,14 +101,19 @@ class SqlSubscription(Subscription):
         try:
             self._waiter.arm()
         except FAILURES as exc:
-            raise self._faults.translate(exc) from exc
+            raise self._lost(exc) from exc
         return self._waiter
 
     def _listen(self, waiter: Waiter, seconds: float) -> None:
         try:
             waiter.wait(seconds)
         except FAILURES as exc:
-            raise self._faults.translate(exc) from exc
+            raise self._lost(exc) from exc
+
+    def _lost(self, exc: BaseException) -> TQError:
+        """The next call listens on another connection."""
+        self._session.abandon()
+        return self._faults.translate(exc)
 
     def _drop_waiter(self) -> None:
         waiter, self._waiter = self._waiter, None
