@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import signal
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tq.policy.ratelimit import TokenBucket
 from tq.records import Action, Delivery, Envelope, Message, Revocation, Settlement, Undecodable
 from tq.request import current_request
 from tq.wire.call import TaskCall
+from tq.worker.alarm import Alarm
 from tq.worker.execute import Executor
 from tq.worker.follow import FollowUp
 from tq.worker.revocations import Revocations
@@ -377,6 +379,26 @@ def test_observers_hear_of_what_never_runs(given_: Delivery, name: str, argument
     ear = Ear()
     run_through(executor(plan(lambda *a, **k: 5), observers=ear.observers), given_)
     assert ear.heard == [(name, arguments)]
+
+
+@pytest.mark.parametrize("alarmed", [False, True])
+def test_a_coroutine_on_a_loop_of_its_own_gets_its_soft_limit_where_it_waits(alarmed: bool) -> None:
+    async def body(*args: Any, **kwargs: Any) -> str:
+        try:
+            await asyncio.sleep(20)
+        except SoftTimeLimitExceeded:
+            await asyncio.sleep(0)
+            return "cleaned up"
+        return "too late"
+
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        work = executor(plan(body, is_coroutine=True))
+        run = work.admit(delivery(CALL))
+        work.perform(run, LocalSeat(), (0.05, None), Alarm() if alarmed else None)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert work.conclude(run).result.result == "cleaned up"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("late", [False, True])

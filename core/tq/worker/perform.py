@@ -32,6 +32,8 @@ class Performing(Telling):
         """Run the body on this thread, and set the outcome."""
         soft, hard = limits
         started = run.started
+        # What waits on a loop is woken by no other thread; an alarm wakes it, and a body that blocks as well.
+        on_loop = run.plan.is_coroutine and not (alarm and alarm.works)  # type: ignore[union-attr]
         token = current_request.set(run.request)
         try:
             try:
@@ -39,14 +41,14 @@ class Performing(Telling):
                     seat.begin(
                         run.receipt,
                         started,
-                        started + soft if soft else 0.0,
+                        started + soft if soft and not on_loop else 0.0,
                         started + hard if hard else 0.0,
                     )
                     if soft and alarm is not None:
                         alarm.arm(soft)
                     value = self._body(run)
                     if run.plan.is_coroutine:  # type: ignore[union-attr]
-                        value = await_here(value)
+                        value = await_here(within(soft, value) if soft and on_loop else value)
                 finally:
                     if soft and alarm is not None:
                         alarm.disarm()
