@@ -140,11 +140,9 @@ def _revived(message: Message) -> Parcel:
 def _read(message: Message, name: str) -> DeadLetter:
     texts = messages.attributes_of(message)
     received = int(message.get("Attributes", {}).get("ApproximateReceiveCount", 0))
-    # Whatever tq buries is marked.
+    # Whatever tq buries is marked, if the mark fits.
     moved = QUEUE not in texts
-    reason = str(texts.get(REASON, {}).get("StringValue", ""))
-    if moved:
-        reason = "SQS moved it, as the redrive policy of the queue says: it was received too often"
+    reason = str(texts.get(REASON, {}).get("StringValue", "")) or _unsaid(message["Body"], moved)
     return DeadLetter(
         message["MessageId"],
         name,
@@ -153,6 +151,12 @@ def _read(message: Message, name: str) -> DeadLetter:
         messages.read(message["Body"])[0],
         int(messages.number_in(message, ATTEMPT, received if moved else 0)),
     )
+
+
+def _unsaid(body: str, moved: bool) -> str:
+    if len(body) > messages.LARGEST - _LONGEST_REASON:
+        return "it is so long that SQS takes no reason beside it"
+    return "SQS moved it, as the redrive policy of the queue says: it was received too often" if moved else ""
 
 
 def _sent(message: Message) -> int:
