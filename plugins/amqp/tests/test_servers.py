@@ -20,7 +20,7 @@ from tq.errors import (
     ImproperlyConfigured,
     PublishError,
 )
-from tq.records import Action, Channel, Envelope, Message, Notice, Settlement, Severity
+from tq.records import Action, Channel, Envelope, Message, Notice, Queue, Settlement, Severity
 from tq.testing.broker_kit import envelope, ids
 from tq.testing.result_kit import success
 from tq.wire.json import JsonSerializer
@@ -123,6 +123,26 @@ def test_a_queue_that_was_deleted_behind_our_back_is_made_again(
     channel.call(m.queue_delete("q"), until())
     assert send(broker, envelope("q", "two")) == [None]
     assert broker.stats("q").ready == 1
+
+
+def test_an_exchange_that_was_deleted_behind_our_back_is_made_again(
+    open_broker: Open, channel: BareChannel
+) -> None:
+    broker = open_broker(Queue("news", "events", "topic", "news.#"))
+    one = envelope("news", "one", exchange="events", routing_key="news.x")
+    assert send(broker, one) == [None]
+    channel.call(m.method((40, 20), b"\0\0", b"\x06events", b"\0"), until())
+    (refused,) = send(broker, one)
+    assert isinstance(refused, PublishError)
+    assert send(broker, one) == [None]
+
+
+def test_headers_larger_than_a_frame_are_an_error_of_their_own(open_broker: Open) -> None:
+    large = Envelope(Message({"id": "i", "task": "t", "note": "x" * 200_000}, {}, b"[]"), "q")
+    fine, refused = send(open_broker(), envelope("q", "one"), large)
+    assert fine is None
+    assert isinstance(refused, EncodeError)
+    assert "frame_max" in str(refused)
 
 
 def test_a_consumer_goes_on_when_its_queue_is_made_anew(open_broker: Open, channel: BareChannel) -> None:

@@ -17,6 +17,7 @@ from tq_amqp.topology import Declarer, Topology
 
 _WINDOW = 2**22
 """Bytes that may be on their way without an answer."""
+_NOT_FOUND = 404
 _PAUSE = 0.05
 """Seconds before a queue that may be in the making is tried again."""
 
@@ -142,6 +143,9 @@ class Outlet:
     def _refused(self, batch: Sequence[Outgoing], refusal: Refused) -> None:
         """The server closed the channel for one of these; which one it was, it does not say."""
         pending, self._pending = sorted(self._pending.values()), {}
+        if refusal.code == _NOT_FOUND:
+            # An exchange was deleted behind our back; the next message finds it made again, where it was made here.
+            self.declarer.forget_all()
         if len(pending) == 1:
             (place,) = pending
             self._answers[place] = PublishError(

@@ -106,6 +106,10 @@ class Declarer:
         """This queue seems to be gone."""
         self._done.discard(("queue", queue))
 
+    def forget_all(self) -> None:
+        """Any of it may be gone."""
+        self._done.clear()
+
     def queue(self, name: str, until: float) -> None:
         """Make sure that a queue exists. Raises `Refused`, `Down`, `EncodeError`."""
         if ("queue", name) in self._done:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from tq.errors import EncodeError
 from tq_amqp.protocol import methods as m
 from tq_amqp.protocol.alike import Alike
 from tq_amqp.protocol.channel import Channel
@@ -102,8 +103,12 @@ class Wire:
         self._out.append(_HEAD.pack(kind, channel, len(payload)) + payload + _END)
 
     def content(self, channel: int, payload: bytes, properties: bytes, body: bytes) -> None:
-        """Write a method with a message."""
+        """Write a method with a message. Raises `EncodeError`."""
         header = _CONTENT.pack(60, 0, len(body)) + properties
+        if len(header) > self._body:
+            raise EncodeError(
+                f"the headers of a message have {len(header)} bytes, and this server takes {self._body} (frame_max)"
+            )
         parts = [
             _HEAD.pack(1, channel, len(payload))
             + payload
