@@ -145,8 +145,9 @@ def test_a_call_that_names_no_queue_goes_where_its_exchange_would_lead_it() -> N
     assert own.route("t", (), {}, {"queue": "all"}) == Route("all", "all")
 
 
-def test_an_object_with_a_name_may_stand_for_a_queue() -> None:
+def test_an_object_with_a_name_may_stand_for_a_queue_or_exchange() -> None:
     assert route(None, options={"queue": QueueInfo("mails")}).queue == "mails"
+    assert route(None, options={"exchange": QueueInfo("post"), "queue": "mails"}) == Route("mails", "post")
 
 
 def test_an_undeclared_queue_is_refused_where_none_shall_be_made() -> None:

@@ -101,8 +101,10 @@ class Router:
 
     def _route(self, name: str, chosen: Mapping[str, Any]) -> Route:
         queue, key = chosen.get("queue"), chosen.get("routing_key") or ""
+        exchange = chosen.get("exchange") or ""
+        exchange = exchange if isinstance(exchange, str) else exchange.name
         if queue is None:
-            queue = self._bound(chosen.get("exchange") or "", key)
+            queue = self._bound(exchange, key)
         queue = queue if isinstance(queue, str) else queue.name
         declared = self._queues.get(queue)
         if declared is None and self._queues and not self._create_missing and queue != self._default:
@@ -113,7 +115,7 @@ class Router:
         priority = chosen.get("priority", self._default_priority)
         return Route(
             queue,
-            chosen.get("exchange") or (declared.through if declared else ""),
+            exchange or (declared.through if declared else ""),
             key or (declared.routing_key if declared else ""),
             priority,
         )
