@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from core.tests.app.sent import sent
-from tq import TQ, AsyncResult
+from tq import TQ, AsyncResult, Broadcast
 from tq.errors import BrokerUnavailable, ImproperlyConfigured
-from tq.records import Delivery, Message
+from tq.records import Delivery, Message, Queue
 from tq.signals import after_task_publish, before_task_publish
 from tq.wire.call import TaskCall
 from tq.wire.isotime import parse_iso
@@ -84,6 +84,49 @@ def test_the_default_queue_and_routes_come_from_the_settings(make_app: Any) -> N
     app.send_task("other")
     assert only(app, "mails").task == "mail.send"
     assert only(app, "home").task == "other"
+
+
+def test_queues_that_name_no_exchange_have_the_default_one_with_its_type_and_key(make_app: Any) -> None:
+    # The example of Celery's page about routing.
+    default = {
+        "task_default_queue": "default",
+        "task_default_exchange": "tasks",
+        "task_default_exchange_type": "topic",
+        "task_default_routing_key": "task.default",
+    }
+    app = make_app(**default)
+    assert app.queues == (Queue("default", "tasks", "topic", "task.default"),)
+    declared = (Queue("default", routing_key="task.#"), Queue("feeds", routing_key="feed.#"))
+    own = Queue("own", "others", routing_key="own")
+    app = make_app(**default, task_queues=(*declared, own, Queue("plain"), Broadcast("all")))
+    assert app.queues == (
+        Queue("default", "tasks", "topic", "task.#"),
+        Queue("feeds", "tasks", "topic", "feed.#"),
+        own,
+        Queue("plain", "tasks", "topic", "task.default"),
+        Broadcast("all"),
+    )
+    assert app.broadcasts.channels["all"].key == "task.default"
+    app.send_task("one", routing_key="feed.import")
+    app.send_task("two", queue="feeds", routing_key="feed.import")
+    app.send_task("three")
+    assert [call_of(one).task for one in sent(app, "feeds")] == ["one", "two"]
+    assert [call_of(one).task for one in sent(app, "default")] == ["three"]
+
+
+@pytest.mark.parametrize(
+    ("default", "expected"),
+    [
+        ({}, Queue("a")),
+        ({"task_default_exchange": "x"}, Queue("a", "x")),
+        ({"task_default_exchange_type": "fanout"}, Queue("a", "celery", "fanout")),
+        ({"task_default_routing_key": "k"}, Queue("a", routing_key="k")),
+    ],
+)
+def test_each_default_of_queues_counts_by_itself(
+    make_app: Any, default: dict[str, str], expected: Queue
+) -> None:
+    assert make_app(task_queues=["a"], **default).queues == (expected,)
 
 
 def test_a_countdown_waits_in_the_broker(app: TQ) -> None:

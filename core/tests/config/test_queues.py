@@ -20,8 +20,12 @@ def test_names_mappings_and_queues_come_out_alike() -> None:
     expected = (Queue("a"), Queue("b", exchange="x", routing_key="b.#", max_priority=10))
     options = {"exchange": "x", "routing_key": "b.#", "max_priority": 10}
     assert queues(["a", {"name": "b", **options}]) == expected
-    assert queues({"a": None, "b": options}) == expected
+    assert queues({"a": {"routing_key": ""}, "b": options}) == expected
     assert queues(expected) == expected
+
+
+def test_in_a_mapping_a_queue_is_bound_by_its_own_name_as_in_celery() -> None:
+    assert queues({"a": None, "b": {"broadcast": True}}) == (Queue("a", routing_key="a"), Broadcast("b"))
 
 
 def test_celerys_binding_key_is_the_routing_key() -> None:

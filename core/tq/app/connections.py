@@ -16,6 +16,7 @@ from tq.app.modules import import_object
 from tq.app.serializers import Serializers
 from tq.client.waiter import Waiter
 from tq.config import Settings
+from tq.config.queues import Default, declared_queues
 from tq.contracts.results import BackendCap
 from tq.errors import ImproperlyConfigured, PluginError
 from tq.plugins import registry
@@ -106,7 +107,7 @@ class Connections:
 
     def _new_broker(self) -> Broker:
         made = registry.load_broker(*self.broker_address)
-        self.declare(made, [queue for queue in self.conf.task_queues or () if not queue.broadcast])
+        self.declare(made, [queue for queue in self.queues if not queue.broadcast])
         return made
 
     def declare(self, broker: Broker, queues: Iterable[Queue]) -> None:
@@ -191,6 +192,18 @@ class Connections:
         return self.backend
 
     @cached_property
+    def queues(self) -> tuple[Queue, ...]:
+        """The queues that are declared, as the settings were when this was first needed."""
+        conf = self.conf
+        default = Default(
+            conf.task_default_queue,
+            conf.task_default_exchange,
+            conf.task_default_exchange_type,
+            conf.task_default_routing_key,
+        )
+        return declared_queues(conf.task_queues, default)
+
+    @cached_property
     def router(self) -> Router:
         """Decides queues, as the settings were when it was first needed."""
         conf = self.conf
@@ -200,7 +213,7 @@ class Connections:
             default_priority=conf.task_default_priority,
             queues=[
                 QueueInfo(q.name, q.exchange, q.routing_key, q.broadcast, q.exchange_type)
-                for q in conf.task_queues or ()
+                for q in self.queues
             ],
             create_missing=conf.task_create_missing_queues,
             resolve=import_object,
@@ -210,7 +223,8 @@ class Connections:
     def broadcasts(self) -> Broadcasts:
         """The queues that are broadcasts, as the settings were when this was first needed."""
         conf = self.conf
-        return Broadcasts(conf.task_queues or (), default_key=conf.task_default_queue)
+        key = conf.task_default_routing_key or conf.task_default_queue
+        return Broadcasts(self.queues, default_key=key)
 
     @cached_property
     def timezone(self) -> dt.tzinfo:

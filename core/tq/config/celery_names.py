@@ -13,10 +13,6 @@ _RESULT_URL = "write it into result_backend: redis://user:password@host:port/dat
 _RESULT_OPTIONS = "give it as an option of the plugin, in result_backend_transport_options or the URL's query"
 _BROKER_OPTIONS = "give it as an option of the plugin, in broker_transport_options or the URL's query"
 _DECLARED = "how a queue is declared on a server belongs to the broker's plugin: broker_transport_options"
-_EXCHANGES = (
-    "tasks go to queues by name; say exchange, exchange_type and routing_key in each Queue of task_queues, also in that "
-    "of task_default_queue"
-)
 _PARTS = "parts of tq are not replaced by a setting; pools, schedulers and drivers are plugins"
 COMMAND = "give it to the command that starts the process (--logfile, --pidfile, --uid, --gid, --umask)"
 _MONITOR = "the channels of events and remote control have no settings of their own"
@@ -56,9 +52,6 @@ REFUSED: dict[str, str] = {
     "task_create_missing_queue_type": _DECLARED,
     "task_create_missing_queue_exchange_type": _DECLARED,
     "task_default_queue_type": _DECLARED,
-    "task_default_exchange": _EXCHANGES,
-    "task_default_exchange_type": _EXCHANGES,
-    "task_default_routing_key": _EXCHANGES,
     "task_inherit_parent_priority": "give `priority` to the task or to the call",
     "task_store_eager_result": "an eager call returns its result and stores nothing",
     "task_retry_on_worker_lost": "a task whose process died runs again up to worker_max_attempts times; "

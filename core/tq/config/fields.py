@@ -35,6 +35,9 @@ class SettingsFields:
     result_serializer: str
 
     task_default_queue: str
+    task_default_exchange: str | None
+    task_default_exchange_type: Literal["direct", "topic", "fanout"]
+    task_default_routing_key: str | None
     task_queues: tuple[Queue, ...] | None
     task_create_missing_queues: bool
     task_queue_max_priority: int | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,15 @@ _LIMITS = (
 )
 """Attributes of kombu's queues, in seconds, and the arguments that servers know, in milliseconds."""
 _UNLIKE = (("durable", False), ("exclusive", True), ("auto_delete", True))
+
+
+class Default(msgspec.Struct, frozen=True):
+    """Where tasks go that nothing routes: the settings `task_default_...`."""
+
+    queue: str
+    exchange: str | None = None
+    exchange_type: str = "direct"
+    routing_key: str | None = None
 
 
 def Broadcast(
@@ -54,10 +63,33 @@ def read_queues(value: Any) -> Any:
     if isinstance(value, str):
         return [_queue(value)]
     if isinstance(value, Mapping):
-        return [_queue({"name": name, **_options(name, options)}) for name, options in value.items()]
+        return [_queue(_options(name, options)) for name, options in value.items()]
     if isinstance(value, list | tuple | set | frozenset):
         return [_queue(item) for item in value]
     return value
+
+
+def declared_queues(queues: Sequence[Queue] | None, default: Default) -> tuple[Queue, ...]:
+    """What an app declares, with the exchange and the routing key of those that name none.
+
+    Source: Celery 5.7 `app/amqp.py`, `Queues`. Where nothing is said of exchanges, a queue has one of its own name: it takes
+    what is sent to it either way.
+    """
+    is_said = bool(default.exchange) or default.exchange_type != "direct"
+    if not queues and (is_said or default.routing_key):
+        queues = (Queue(default.queue),)
+    exchange = default.exchange or default.queue
+    return tuple(
+        msgspec.structs.replace(
+            queue,
+            exchange=queue.exchange or (exchange if is_said else ""),
+            exchange_type=default.exchange_type if is_said and not queue.exchange else queue.exchange_type,
+            routing_key=queue.routing_key or default.routing_key or "",
+        )
+        if not queue.broadcast
+        else queue
+        for queue in queues or ()
+    )
 
 
 def _queue(item: Any) -> Queue:
@@ -79,9 +111,11 @@ def _queue(item: Any) -> Queue:
 def _options(name: Any, options: Any) -> dict[str, Any]:
     if options is not None and not isinstance(options, Mapping):
         raise ValueError(f"queues: a mapping of options for {name!r}, not {type(options).__name__}")
-    known = dict(options or {})
+    known = {"name": name, **(options or {})}
     if "binding_key" in known:
         known.setdefault("routing_key", known.pop("binding_key"))
+    if not known.get("broadcast"):
+        known.setdefault("routing_key", name)
     return known
 
 

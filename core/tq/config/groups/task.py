@@ -35,6 +35,29 @@ SETTINGS = (
         group=GROUP,
     ),
     Setting(
+        name="task_default_exchange",
+        type=Name | None,
+        default=None,
+        doc="Exchange of declared queues that name none, and of `task_default_queue`; none: each has one of its own name, "
+        "or, with another type than direct, all have that of `task_default_queue`.",
+        group=GROUP,
+    ),
+    Setting(
+        name="task_default_exchange_type",
+        type=Literal["direct", "topic", "fanout"],
+        default="direct",
+        doc="Type of that exchange.",
+        group=GROUP,
+    ),
+    Setting(
+        name="task_default_routing_key",
+        type=Name | None,
+        default=None,
+        doc="Routing key of declared queues that name none (a mapping names them: each its own name), and of "
+        "`task_default_queue`; none: the queue's name.",
+        group=GROUP,
+    ),
+    Setting(
         name="task_queues",
         type=tuple[Queue, ...] | None,
         default=None,

@@ -173,7 +173,7 @@ def broker_info(app: Any) -> dict[str, Any]:
 @own("inspect")
 def active_queues(state: ControlState, **more: Any) -> Any:
     """List the task queues a worker is currently consuming from."""
-    declared = {queue.name: queue for queue in state.app.conf.task_queues or ()}
+    declared = {queue.name: queue for queue in state.app.queues}
     return [_queue(name, declared.get(name)) for name in state.setup.stores.queues]
 
 
