@@ -23,7 +23,7 @@ from tq.canvas.signature import Signature
 from tq.canvas.stamping import StampingVisitor
 from tq.client.groups import GroupResult, ResultSet
 from tq.client.result import AsyncResult, EagerResult
-from tq.config import Broadcast, Queue
+from tq.config import Broadcast, Exchange, Queue
 from tq.errors import (
     BackendError,
     BrokerError,
@@ -49,6 +49,7 @@ __all__ = [
     "BrokerUnavailable",
     "ChordError",
     "EagerResult",
+    "Exchange",
     "GroupResult",
     "Ignore",
     "ImproperlyConfigured",

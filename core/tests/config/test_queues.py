@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from tq.config import Broadcast, Queue, Settings
+from tq import Exchange
+from tq import Queue as DeclaredQueue
+from tq.config import Broadcast, Settings
 from tq.errors import ImproperlyConfigured
+from tq.records import Queue
 
 
 def queues(value: Any) -> tuple[Queue, ...] | None:
@@ -48,6 +51,20 @@ def test_queue_objects_of_kombu_are_read_by_their_attributes() -> None:
             "a", exchange="x", exchange_type="topic", routing_key="a.*", queue_arguments={"x-max-priority": 5}
         ),
     )
+
+
+def test_queues_and_exchanges_are_written_as_with_kombu() -> None:
+    media = Exchange("media", type="topic")
+    assert DeclaredQueue("videos", media, "media.video") == Queue("videos", "media", "topic", "media.video")
+    assert DeclaredQueue("videos", "media", routing_key="v") == Queue("videos", "media", routing_key="v")
+    assert DeclaredQueue("videos") == Queue("videos")
+    limited = DeclaredQueue(
+        "videos", max_priority=5, message_ttl=1.5, queue_arguments={"x-queue-mode": "lazy"}
+    )
+    assert limited == Queue(
+        "videos", max_priority=5, queue_arguments={"x-queue-mode": "lazy", "x-message-ttl": 1500}
+    )
+    assert queues([limited]) == (limited,)
 
 
 def test_limits_of_kombus_queues_become_arguments_and_what_has_no_place_is_refused() -> None:

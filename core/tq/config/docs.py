@@ -11,8 +11,8 @@ import msgspec
 
 from tq.config import celery_names
 from tq.config.definitions import DEFINITIONS
-from tq.config.queues import Queue
 from tq.config.setting import Setting
+from tq.records import Queue
 
 _HEAD = """\
 # Configuration

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tq.config.queues import Queue
 from tq.config.routes import Routes
+from tq.records import Queue
 
 
 class SettingsFields:

@@ -7,10 +7,8 @@ from typing import Any
 
 import msgspec
 
+from tq import records
 from tq.errors import ImproperlyConfigured
-from tq.records import Queue
-
-__all__ = ["Broadcast", "Queue", "read_queues"]
 
 _FANOUT = "fanout"
 _LIMITS = (
@@ -23,6 +21,13 @@ _LIMITS = (
 _UNLIKE = (("durable", False), ("exclusive", True), ("auto_delete", True))
 
 
+class Exchange(msgspec.Struct, frozen=True):
+    """What leads messages to queues on brokers that route: by their routing key (`direct`, `topic`), or to all (`fanout`)."""
+
+    name: str = ""
+    type: str = "direct"
+
+
 class Default(msgspec.Struct, frozen=True):
     """Where tasks go that nothing routes: the settings `task_default_...`."""
 
@@ -30,6 +35,41 @@ class Default(msgspec.Struct, frozen=True):
     exchange: str | None = None
     exchange_type: str = "direct"
     routing_key: str | None = None
+
+
+def Queue(
+    name: str,
+    exchange: str | Exchange = "",
+    routing_key: str = "",
+    *,
+    exchange_type: str = "",
+    max_priority: int | None = None,
+    queue_arguments: Mapping[str, Any] | None = None,
+    expires: float | None = None,
+    message_ttl: float | None = None,
+    max_length: int | None = None,
+    max_length_bytes: int | None = None,
+) -> records.Queue:
+    """An entry of `task_queues`, in the order of kombu's.
+
+    `exchange_type` is that of `exchange` where it is an `Exchange`, else direct. `max_priority` and what follows matter to
+    brokers whose queues have to be declared (RabbitMQ): `expires` is the life of an unused queue and `message_ttl` that
+    of a message, in seconds.
+    """
+    limits = {
+        "expires": expires,
+        "message_ttl": message_ttl,
+        "max_length": max_length,
+        "max_length_bytes": max_length_bytes,
+    }
+    return records.Queue(
+        name,
+        _exchange(exchange),
+        exchange_type or getattr(exchange, "type", "direct"),
+        routing_key,
+        max_priority,
+        {**(queue_arguments or {}), **_arguments(limits)},
+    )
 
 
 def Broadcast(
@@ -41,7 +81,7 @@ def Broadcast(
     alias: str | None = None,
     *,
     routing_key: str = "",
-) -> Queue:
+) -> records.Queue:
     """An entry of `task_queues` for tasks that each worker runs once.
 
     `name` is what tasks are routed to, and names the fanout exchange unless `exchange` does. Every worker has a queue
@@ -52,7 +92,7 @@ def Broadcast(
     known = alias or name or behind
     if not known:
         raise ImproperlyConfigured("Broadcast() needs a name, or an exchange: what tasks are routed to")
-    return Queue(known, behind or name or known, _FANOUT, routing_key, broadcast=True)
+    return records.Queue(known, behind or name or known, _FANOUT, routing_key, broadcast=True)
 
 
 def read_queues(value: Any) -> Any:
@@ -69,7 +109,7 @@ def read_queues(value: Any) -> Any:
     return value
 
 
-def declared_queues(queues: Sequence[Queue] | None, default: Default) -> tuple[Queue, ...]:
+def declared_queues(queues: Sequence[records.Queue] | None, default: Default) -> tuple[records.Queue, ...]:
     """What an app declares, with the exchange and the routing key of those that name none.
 
     Source: Celery 5.7 `app/amqp.py`, `Queues`. Where nothing is said of exchanges, a queue has one of its own name: it takes
@@ -77,7 +117,7 @@ def declared_queues(queues: Sequence[Queue] | None, default: Default) -> tuple[Q
     """
     is_said = bool(default.exchange) or default.exchange_type != "direct"
     if not queues and (is_said or default.routing_key):
-        queues = (Queue(default.queue),)
+        queues = (records.Queue(default.queue),)
     exchange = default.exchange or default.queue
     return tuple(
         msgspec.structs.replace(
@@ -92,15 +132,15 @@ def declared_queues(queues: Sequence[Queue] | None, default: Default) -> tuple[Q
     )
 
 
-def _queue(item: Any) -> Queue:
-    if isinstance(item, Queue):
+def _queue(item: Any) -> records.Queue:
+    if isinstance(item, records.Queue):
         return item
     if isinstance(item, str):
         item = {"name": item}
     elif not isinstance(item, Mapping):
         item = _attributes(item)
     try:
-        made = msgspec.convert({**item, "exchange": _exchange(item.get("exchange"))}, Queue)
+        made = msgspec.convert({**item, "exchange": _exchange(item.get("exchange"))}, records.Queue)
     except msgspec.ValidationError as exc:
         raise ValueError(f"queues: {exc}") from None
     return (
@@ -134,13 +174,16 @@ def _attributes(queue: Any) -> dict[str, Any]:
         "routing_key": getattr(queue, "routing_key", "") or "",
         "broadcast": each,
         "max_priority": getattr(queue, "max_priority", None),
-        "queue_arguments": {**(getattr(queue, "queue_arguments", None) or {}), **_limits(queue)},
+        "queue_arguments": {
+            **(getattr(queue, "queue_arguments", None) or {}),
+            **_arguments({name: getattr(queue, name, None) for name, _, _ in _LIMITS}),
+        },
     }
 
 
-def _limits(queue: Any) -> dict[str, Any]:
-    """The arguments that kombu's queues have names of their own for."""
-    found = {argument: (getattr(queue, name, None), unit) for name, argument, unit in _LIMITS}
+def _arguments(limits: Mapping[str, float | None]) -> dict[str, int]:
+    """Limits of a queue as servers know them."""
+    found = {argument: (limits[name], unit) for name, argument, unit in _LIMITS}
     return {argument: int(value * unit) for argument, (value, unit) in found.items() if value is not None}
 
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from tq.config.queues import Queue, read_queues
+from tq.config.queues import read_queues
 from tq.config.routes import check_routes
 from tq.config.setting import Setting
 from tq.config.types import Name, Priority, Seconds
+from tq.records import Queue
 
 GROUP = "Tasks"
 _RATE = re.compile(r"\d+(\.\d+)?(/[smh])?")
