@@ -342,8 +342,9 @@ def test_a_driver_that_cannot_be_made_hides_the_password_its_error_quotes(
 
 
 @pytest.mark.parametrize("url", ["acme://[::1", "acme://u:hunter2@h\u2100/x"])
-def test_a_url_that_cannot_be_parsed_is_an_error_of_tq(install: Install, url: str) -> None:
-    install("acme-broker", BROKER, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
+def test_a_url_that_a_driver_cannot_parse_is_an_error_of_tq(install: Install, url: str) -> None:
+    parses = "\n    def __init__(self, url, options=None):\n        __import__('urllib.parse').parse.urlsplit(url)\n"
+    install("acme-broker", BROKER + parses, {"tq.brokers": {"acme": "acme_broker:MyBroker"}})
     with pytest.raises(tq.TQError) as caught:
         registry.load_broker(url)
     assert "hunter2" not in str(caught.value)
