@@ -13,6 +13,7 @@ from tests.services.redis import RedisServer
 from tq.errors import BackendUnavailable, BrokerUnavailable
 from tq.records import Settlement, TaskMeta
 from tq.testing.broker_kit import BrokerKit, beat, envelope, ids, names
+from tq.testing.waiting import eventually
 from tq.wire.json import JsonSerializer
 from tq_redis import RedisBackend
 
@@ -181,12 +182,12 @@ def test_time_without_a_server_kills_no_consumer(redis_server: Any, new_kit: New
     assert list(kit.survive(lambda: consumer.settle([Settlement(taken[0])]))) == [True]
 
 
-def test_a_wait_for_a_result_survives_a_cut(proxy: Proxy) -> None:
+def test_a_wait_for_a_result_survives_a_cut(proxy: Proxy, raw: redis.Redis) -> None:
     waiting, storing = (RedisBackend(url, serializer=JsonSerializer()) for url in (proxy.url, proxy.url))
     found: dict[str, TaskMeta] = {}
     thread = threading.Thread(target=lambda: found.update(waiting.wait(["a"], 5)))
     thread.start()
-    time.sleep(0.1)
+    eventually(lambda: raw.pubsub_channels("celery-task-meta-a"), "somebody who waits")
     proxy.cut()
     time.sleep(0.1)
     storing.store([TaskMeta("a", "SUCCESS", 1)])
