@@ -23,6 +23,7 @@ from tq.records import QueueStats
 KNOWN_AFTER = 1.0
 """Seconds after which the broker has surely been told what a worker runs."""
 CALL_DEADLINE = 2.0
+RESULTS_PATIENCE = 20.0
 
 
 class Stage:
@@ -223,13 +224,20 @@ class Stage:
     def results(self, sent: Collection[str]) -> None:
         """Require that each of these has a stored success."""
         names = list(sent)
-        missing = 0
+        deadline = time.monotonic() + RESULTS_PATIENCE
+        # A body ends before its result is stored, and RabbitMQ does not say that its message is still held.
+        while (missing := self._without_success(names)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.require(not missing, f"{missing} results are not there")
+
+    def _without_success(self, names: list[str]) -> int:
         assert app.backend is not None
+        missing = 0
         for start in range(0, len(names), 200):
             part = names[start : start + 200]
             found = app.backend.get(part)
             missing += sum(name not in found or found[name].status != "SUCCESS" for name in part)
-        self.require(not missing, f"{missing} results are not there")
+        return missing
 
     def row(
         self,
